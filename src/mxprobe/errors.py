@@ -1,0 +1,72 @@
+"""Our own errors: what the *user* has to mend. What a peer does is data, never one of these.
+
+    MxprobeError
+    ├── InvalidNextHop      a destination that is not Postfix next-hop syntax
+    ├── InvalidSetting      a value on the command line or in probes.toml
+    ├── TrustStoreError     a CA file or CA path that cannot be used
+    ├── ResolverError       no usable name server
+    └── StoreError          a database that cannot be opened, or is of a newer version
+        └── NewerDatabase
+
+Each carries one line for the user (``str(error)``) that says what, where, and what is allowed; the
+command line prints it and exits with 2.
+"""
+
+from __future__ import annotations
+
+
+class MxprobeError(Exception):
+    """Base of every error that mxprobe raises on purpose; ``str(error)`` is one line for the user."""
+
+
+class InvalidNextHop(MxprobeError):
+    """A destination that is not Postfix next-hop syntax (`postconf(5) relayhost`)."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        self.text = text
+        self.reason = reason
+        super().__init__(
+            f"not a next-hop: {text!r}: {reason} "
+            "(allowed: example.com, example.com:port, [host], [host]:port, "
+            "[192.0.2.1]:port, [IPv6:2001:db8::1]:port, with smtp:, lmtp: or smtps: before it)"
+        )
+
+
+class InvalidSetting(MxprobeError):
+    """A setting with a value that is not allowed, or a name that does not exist."""
+
+    def __init__(self, where: str, problem: str, allowed: str | None = None) -> None:
+        self.where = where
+        self.problem = problem
+        self.allowed = allowed
+        super().__init__(f"{where}: {problem}" + (f" (allowed: {allowed})" if allowed else ""))
+
+
+class TrustStoreError(MxprobeError):
+    """A CA file or CA path that cannot be used."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: {reason}")
+
+
+class ResolverError(MxprobeError):
+    """There is no name server to ask, or the one given cannot be used."""
+
+
+class StoreError(MxprobeError):
+    """A result database that cannot be used."""
+
+
+class NewerDatabase(StoreError):
+    """The database was written by a newer mxprobe; nothing was changed in it."""
+
+    def __init__(self, url: str, found: str, known: str) -> None:
+        self.url = url
+        self.found = found
+        self.known = known
+        super().__init__(
+            f"{url}: the database has schema {found}, this mxprobe knows up to {known}; "
+            "use a newer mxprobe or another database"
+        )

@@ -1,0 +1,121 @@
+"""What one ClientHello offers, and the closed set of ways in which a server can answer it.
+
+An *offer* is asked over one connection and gets exactly one *answer*. Only `Refused`, and `Closed` at
+stage ``hello``, say anything about the offer; every other ending but `Chosen` means that we did not find
+out, and a sweep that meets one is incomplete (unknown is never "no").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mxprobe.terms import Protocol
+
+Stage = Literal["connect", "greeting", "ehlo", "starttls", "hello", "handshake"]
+"""How far a connection had come when it ended: `hello` is after our ClientHello was written."""
+
+Reached = Literal["selected", "flight-complete", "handshake-complete"]
+"""How much a server did for a suite: ServerHello; its whole first flight; the whole handshake.
+
+A ServerHello alone is not support: some servers pick what they can never finish.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What one ClientHello offers.
+
+    `protocol` is the highest version offered, and the only one unless `versions` names more (a natural
+    or profile hello). `suites` are code points in our order: 24 bits for SSLv2 kinds, 16 for the rest.
+    `groups`, `signature_schemes` and `key_shares` are code points; None means the usual ones of the
+    protocol. Key shares are empty by default, so that a TLS 1.3 server answers HelloRetryRequest.
+    `server_name` is the SNI. `attempt` tells a repeated question from its first asking.
+    """
+
+    protocol: Protocol
+    suites: tuple[int, ...]
+    versions: tuple[Protocol, ...] = ()
+    server_name: str | None = None
+    groups: tuple[int, ...] | None = None
+    signature_schemes: tuple[int, ...] | None = None
+    key_shares: tuple[int, ...] = ()
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The server picked a suite. `suites` holds the list of an SSLv2 server, which picks none itself.
+
+    `protocol` is what the server answered with and may be lower than was asked. `certificates` is the
+    Certificate message, DER, leaf first. `group` is the code point of HelloRetryRequest, key_share or
+    ServerKeyExchange; `ended_by` the alert that stopped a flight before it was complete.
+    """
+
+    kind: Literal["chosen"] = "chosen"
+    protocol: Protocol
+    suite: int
+    suites: tuple[int, ...] = ()
+    reached: Reached = "selected"
+    certificates: tuple[bytes, ...] = ()
+    group: int | None = None
+    hello_retry: bool = False
+    ended_by: int | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The server said no: a fatal alert (RFC 8446 §6), or an SSLv2 ERROR (`sslv2_error`)."""
+
+    kind: Literal["refused"] = "refused"
+    alert: int | None = None
+    sslv2_error: int | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """The server ended the connection without a word; `how` tells FIN from RST."""
+
+    kind: Literal["closed"] = "closed"
+    stage: Stage
+    how: Literal["eof", "reset"]
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silent:
+    """Nothing came before the time of this stage was over."""
+
+    kind: Literal["silent"] = "silent"
+    stage: Stage
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Garbled:
+    """What came is not the protocol. `data` holds the first bytes, bounded, as evidence."""
+
+    kind: Literal["garbled"] = "garbled"
+    stage: Stage
+    reason: str
+    data: bytes = b""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttled:
+    """The server would not serve this connection now (421, 450, 454, connection refused, no route).
+
+    Also: a session that, other than those before it, does not offer STARTTLS. `reply` is the SMTP reply
+    or the error of the operating system.
+    """
+
+    kind: Literal["throttled"] = "throttled"
+    stage: Stage
+    reply: str
+    seconds: float = 0.0
+
+
+Answer = Chosen | Refused | Closed | Silent | Garbled | Throttled
