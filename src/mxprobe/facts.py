@@ -13,7 +13,7 @@ from typing import Literal
 from mxprobe.routing.route import Route
 from mxprobe.smtp.replies import Reply
 from mxprobe.terms import Protocol, State
-from mxprobe.tls.offer import Reached
+from mxprobe.tls.offer import Reached, Stage
 from mxprobe.trust.certificate import Certificate
 from mxprobe.trust.names import NameMatch
 from mxprobe.trust.verification import Verification
@@ -26,10 +26,11 @@ Severity = Literal["critical", "warning", "info", "ok"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Starttls:
-    """How STARTTLS went at the endpoint, with the reply or ending that says so."""
+    """How STARTTLS went at the endpoint, with the stage, and the reply or ending, that says so."""
 
     state: StarttlsState
     reason: str = ""
+    stage: Stage | None = None
     reply: Reply | None = None
 
 
@@ -151,3 +152,18 @@ class Report:
     targets: tuple[Target, ...]
     connections: int
     elapsed_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptEntry:
+    """What passed over a connection at one moment, for ``--trace``; not part of the JSON document.
+
+    `seconds` count from the start of the probe. `direction` is ``>`` for what we sent, ``<`` for what we received,
+    ``-`` for a note of our own. `connection` tells connections apart that were open at the same time.
+    """
+
+    seconds: float
+    direction: Literal[">", "<", "-"]
+    layer: Literal["smtp", "tls", "note"]
+    data: bytes
+    connection: int = 0

@@ -49,7 +49,8 @@ class Chosen:
 
     `protocol` is what the server answered with and may be lower than was asked. `certificates` is the
     Certificate message, DER, leaf first. `group` is the code point of HelloRetryRequest, key_share or
-    ServerKeyExchange; `ended_by` the alert that stopped a flight before it was complete.
+    ServerKeyExchange; `dh_bits` the size of the prime of a DHE key, which names no group; `ended_by` the alert
+    that stopped a flight before it was complete.
     """
 
     kind: Literal["chosen"] = "chosen"
@@ -59,6 +60,7 @@ class Chosen:
     reached: Reached = "selected"
     certificates: tuple[bytes, ...] = ()
     group: int | None = None
+    dh_bits: int | None = None
     hello_retry: bool = False
     ended_by: int | None = None
     seconds: float = 0.0
@@ -118,4 +120,12 @@ class Throttled:
     seconds: float = 0.0
 
 
-Answer = Chosen | Refused | Closed | Silent | Garbled | Throttled
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unasked:
+    """We did not ask: the endpoint had stopped answering, or our own time was over. Says nothing of the offer."""
+
+    kind: Literal["unasked"] = "unasked"
+    reason: str
+
+
+Answer = Chosen | Refused | Closed | Silent | Garbled | Throttled | Unasked

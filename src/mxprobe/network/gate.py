@@ -1,0 +1,34 @@
+"""The one place that says whether another connection may be opened: in all, and to one address."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mxprobe.network.settings import Limits
+
+
+class Gate:
+    """Keeps a whole run within its limits, whatever endpoints share an address."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._total = asyncio.Semaphore(limits.connections)
+        self._addresses: dict[str, asyncio.Semaphore] = {}
+
+    async def acquire(self, address: str) -> None:
+        """Wait for a place for one connection to an address.
+
+        The address comes before the total, so that those who wait for a busy address hold up nobody else.
+        """
+        place = self._addresses.setdefault(address, asyncio.Semaphore(self.limits.per_address))
+        await place.acquire()
+        try:
+            await self._total.acquire()
+        except asyncio.CancelledError:
+            place.release()
+            raise
+
+    def release(self, address: str) -> None:
+        """Give the place of one closed connection back."""
+        self._total.release()
+        self._addresses[address].release()

@@ -1,0 +1,185 @@
+"""The line to one endpoint: opens connections ahead of need, and drives sweeps over them.
+
+A removal chain is serial: the next offer is known only when the answer to the last has come. But greeting,
+EHLO and STARTTLS do not depend on the offer. So while one hello is out, the next connections are made ready, and a
+chain costs one round trip a hello instead of five.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from mxprobe.network.asking import ask_on
+from mxprobe.network.gate import Gate
+from mxprobe.network.session import Ended, Session, open_session
+from mxprobe.network.settings import Manners
+from mxprobe.network.transcript import Transcript
+from mxprobe.terms import Endpoint
+from mxprobe.tls.endings import ending_text
+from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Throttled, Unasked
+from mxprobe.tls.sweep import Sweep
+
+T = TypeVar("T")
+
+MAX_AHEAD = 4
+"""Connections ready ahead of need: a connection takes four round trips before its hello, and one after."""
+
+ASKED_PER_AHEAD = 20
+"""One more connection may be open ahead for this many hellos answered. Those left over when a sweep ends were opened
+in vain; this keeps them below 5 % of all."""
+
+FUTILE_ENDINGS = 2
+"""Endings in a row that tell nothing (silence, throttling, connections lost before the hello) after which the
+endpoint is left alone, and what was not asked is unknown."""
+
+Watch = Callable[[Offer, Answer], None]
+"""Told of every answer as it comes."""
+
+
+class Line:
+    """All connections of one probe to one endpoint. Used from one task; keeps to the gate."""
+
+    def __init__(
+        self, endpoint: Endpoint, manners: Manners, gate: Gate, *, trace: bool = False, watch: Watch | None = None
+    ) -> None:
+        self.endpoint = endpoint
+        self.connections = 0
+        self.endings: Counter[str] = Counter()
+        self.early_bytes = b""
+        self.transcripts: list[Transcript] = []
+        self._manners = manners
+        self._gate = gate
+        self._trace = trace
+        self._watch = watch
+        self._width = gate.limits.per_address
+        self._answered = 0
+        self._futile = 0
+        self._given_up: Unasked | None = None
+        self._deadline = time.monotonic() + manners.deadline
+
+    async def open(self) -> Session | Ended:
+        """Open one connection, as soon as the gate has a place for it; closing the session gives it back."""
+        address = self.endpoint.address
+        await self._gate.acquire(address)
+        try:
+            self.connections += 1
+            transcript = None
+            if self._trace:
+                transcript = Transcript(f"connection {self.connections} to {self.endpoint}")
+                self.transcripts.append(transcript)
+            opened = await open_session(self.endpoint, self._manners, transcript)
+        except BaseException:
+            self._gate.release(address)
+            raise
+        if isinstance(opened, Ended):
+            self._gate.release(address)
+        else:
+            opened.when_closed(lambda: self._gate.release(address))
+        self.early_bytes = self.early_bytes or opened.dialogue.early_bytes
+        return opened
+
+    def note(self, answer: Answer) -> None:
+        """Take an ending into account: an endpoint that tells nothing any more is left alone."""
+        match answer:
+            case Chosen() | Refused() | Closed(stage="hello" | "handshake") | Garbled(stage="hello" | "handshake"):
+                self._futile = 0
+            case _:
+                self._futile += 1
+        if not isinstance(answer, Chosen | Refused | Unasked):
+            self.endings[ending_text(answer)] += 1
+        if self._futile >= FUTILE_ENDINGS and self._given_up is None:
+            self._given_up = Unasked(reason=f"left alone after {FUTILE_ENDINGS} times {ending_text(answer)}")
+
+    async def drive(self, sweep: Sweep[T]) -> T:
+        """Ask what a sweep wants, as many at a time as the limits allow, and return what it found."""
+        ready: deque[Session] = deque()
+        opening: set[asyncio.Task[Session | Ended]] = set()
+        asking: dict[asyncio.Task[Answer], Offer] = {}
+        try:
+            wanted = next(sweep)
+            while True:
+                unasked = deque(offer for offer in wanted if offer not in asking.values())
+                if self._given_up and unasked:
+                    wanted = sweep.send((unasked[0], self._given_up))
+                    continue
+                while unasked and ready:
+                    task = asyncio.create_task(self._ask(ready.popleft(), unasked[0]))
+                    asking[task] = unasked.popleft()
+                needed = len(unasked) + min(MAX_AHEAD, 1 + self._answered // ASKED_PER_AHEAD)
+                room = self._width - len(asking) - len(ready) - len(opening)
+                for _ in range(min(room, needed - len(ready) - len(opening))):
+                    opening.add(asyncio.create_task(self.open()))
+
+                done = await self._wait(opening | asking.keys())
+                for opened in [task for task in opening if task in done]:
+                    opening.discard(opened)
+                    match opened.result():
+                        case Session() as session:
+                            ready.append(session)
+                        case Ended(answer=answer):
+                            if self._too_many_at_once(answer, others=len(asking) + len(ready) + len(opening)):
+                                continue
+                            self.note(answer)
+                            if unasked and unasked[0] in wanted:
+                                wanted = sweep.send((unasked.popleft(), answer))
+                for asked in [task for task in asking if task in done]:
+                    offer, answer = asking.pop(asked), asked.result()
+                    self._answered += 1
+                    self.note(answer)
+                    if self._watch:
+                        self._watch(offer, answer)
+                    if offer in wanted:
+                        wanted = sweep.send((offer, answer))
+                if not done:  # the deadline
+                    self._given_up = self._given_up or Unasked(
+                        reason=f"the deadline of {self._manners.deadline:.0f} s was over"
+                    )
+                    await _cancel(opening | asking.keys())
+                    opening, asking = set(), {}
+        except StopIteration as stop:
+            found: T = stop.value
+            return found
+        finally:
+            await _cancel(opening | asking.keys())
+            for session in ready:
+                session.close()
+
+    async def _ask(self, session: Session, offer: Offer) -> Answer:
+        if session.gone:  # it had waited too long for its hello: that says nothing, so a fresh one is asked
+            session.close()
+            opened = await self.open()
+            if isinstance(opened, Ended):
+                return opened.answer
+            session = opened
+        answer = await ask_on(session, offer, self._manners.timeouts.hello)
+        self.early_bytes = self.early_bytes or session.dialogue.early_bytes
+        return answer
+
+    async def _wait(self, tasks: set[asyncio.Task[Session | Ended] | asyncio.Task[Answer]]) -> set[object]:
+        left = max(0.0, self._deadline - time.monotonic())
+        done, _ = await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        return set(done)
+
+    def _too_many_at_once(self, answer: Answer, others: int) -> bool:
+        """Whether a connection was turned away beside others: then we go on with one at a time."""
+        turned_away = isinstance(answer, Throttled) or (
+            isinstance(answer, Closed) and answer.stage in ("connect", "greeting")
+        )
+        if turned_away and others and self._width > 1:
+            self._width = 1
+            self.endings[ending_text(answer)] += 1
+            return True
+        return False
+
+
+async def _cancel(tasks: set[asyncio.Task[Session | Ended] | asyncio.Task[Answer]]) -> None:
+    """Cancel what nobody waits for any more, and see it end; a session opened meanwhile is closed."""
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Session):
+            outcome.close()

@@ -1,0 +1,175 @@
+"""One endpoint, end to end: connections in, facts out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from mxprobe.facts import EndpointFacts, Natural, ProfileAnswer, TranscriptEntry
+from mxprobe.mta.profile import Profile
+from mxprobe.network.gate import Gate
+from mxprobe.network.handshake import Failed, Handshake, complete_handshake
+from mxprobe.network.line import Line
+from mxprobe.network.session import Ended, Session
+from mxprobe.network.settings import Manners
+from mxprobe.probe import reading
+from mxprobe.probe.reading import Attempt, Swept
+from mxprobe.probe.settings import Depth
+from mxprobe.terms import PROTOCOLS, Endpoint, Protocol
+from mxprobe.tls.offer import Answer, Offer
+from mxprobe.tls.removal import accepted_suites, version_accepted
+from mxprobe.tls.suites import candidates
+from mxprobe.tls.sweep import SuitesFound, Sweep, ask, sslv2_kinds, together
+from mxprobe.trust.certificate import fingerprint, read_certificate
+from mxprobe.trust.names import match_name
+from mxprobe.trust.verification import TrustStore, verify_chain
+
+Progress = Callable[[Endpoint, int], None]
+"""Told of an endpoint and the number of hellos answered so far."""
+
+X25519 = 29
+"""The key share of a profile's hello: any 32 bytes are a valid one, so that no HelloRetryRequest is needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointTask:
+    """What to find out at an endpoint, and whom to trust (`trust`, `verify_depth` as `s_client -verify`)."""
+
+    endpoint: Endpoint
+    depth: Depth
+    trust: TrustStore
+    verify_depth: int
+    profiles: tuple[Profile, ...] = ()
+    trace: bool = False
+
+    @property
+    def server_name(self) -> str | None:
+        """The SNI: the MX host, unless it is named by its address."""
+        return self.endpoint.host if self.endpoint.host != self.endpoint.address else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointProbe:
+    """What one probe of an endpoint brought: the facts, the certificates (DER by SHA-256), and the transcript."""
+
+    facts: EndpointFacts
+    certificates: dict[str, bytes] = field(default_factory=dict)
+    transcript: tuple[TranscriptEntry, ...] = ()
+
+
+async def probe_endpoint(
+    task: EndpointTask, manners: Manners, gate: Gate, progress: Progress | None = None
+) -> EndpointProbe:
+    """Probe one endpoint. Never raises on what the peer or the network does; waits for its place at the gate."""
+    started_at, started = datetime.now(UTC), time.monotonic()
+    answers: list[Answer] = []
+
+    def watch(_: Offer, answer: Answer) -> None:
+        answers.append(answer)
+        if progress:
+            progress(task.endpoint, len(answers))
+
+    line = Line(task.endpoint, manners, gate, trace=task.trace, watch=watch)
+    opened = await line.open()
+    dialogue = opened.dialogue
+    attempt = Attempt(done=False)
+    natural: Natural | None = None
+    chains: tuple[tuple[bytes, ...], ...] = ()
+    swept: Swept = {}
+    profiles: tuple[ProfileAnswer, ...] = ()
+    if isinstance(opened, Ended):
+        line.note(opened.answer)
+        starttls = reading.starttls_ended(opened.answer, dialogue)
+    else:
+        handshake = await complete_handshake(opened, manners, server_name=task.server_name)
+        if isinstance(handshake, Handshake):
+            attempt = Attempt(done=True)
+            natural = Natural(protocol=handshake.protocol, suite=handshake.suite, group=handshake.group)
+            chains = (handshake.chain,)
+        else:
+            attempt = Attempt(done=False, answer=handshake.answer, text=handshake.text)
+            line.note(handshake.answer)
+        swept, profiles = await _sweep(task, line, attempt)
+        starttls = reading.starttls_tried(attempt, swept, tuple(answers), dialogue)
+        natural = natural or reading.best_of(swept)
+        chains = reading.distinct_chains((*chains, *reading.chains_of(swept)))
+    facts = EndpointFacts(
+        host=task.endpoint.host,
+        address=task.endpoint.address,
+        port=task.endpoint.port,
+        started_at=started_at,
+        connections=line.connections,
+        elapsed_seconds=round(time.monotonic() - started, 3),
+        greeting=dialogue.greeting,
+        helo=dialogue.helo,
+        capabilities=dialogue.capabilities,
+        starttls=starttls,
+        early_bytes=line.early_bytes.hex() or None,
+        protocols=reading.protocol_facts(swept, attempt),
+        natural=natural,
+        handshake_error=attempt.text or None,
+        certificates=tuple(read_certificate(chain[0], chain) for chain in chains),
+        verification=verify_chain(chains[0], task.trust, depth_limit=task.verify_depth, time=started_at)
+        if chains
+        else None,
+        name_match=match_name(chains[0][0], task.endpoint.host) if chains else None,
+        profiles=profiles,
+        endings=dict(line.endings),
+    )
+    return EndpointProbe(
+        facts=facts,
+        certificates={fingerprint(der): der for chain in chains for der in chain},
+        transcript=tuple(entry for transcript in line.transcripts for entry in transcript.entries),
+    )
+
+
+def version_sweeps(task: EndpointTask, *, natural: bool) -> dict[Protocol, Sweep[SuitesFound]]:
+    """The sweeps that this depth has for each version, the longest first: it is what the whole probe waits for."""
+    if task.depth == "quick" and natural:
+        return {}
+    by_suite = accepted_suites if task.depth == "full" else version_accepted
+    sweeps: dict[Protocol, Sweep[SuitesFound]] = {}
+    newer: tuple[Protocol, ...] = ("TLSv1.2", "TLSv1.3", "TLSv1.1", "TLSv1")
+    for protocol in newer:
+        offer = Offer(protocol=protocol, suites=candidates(protocol), server_name=task.server_name)
+        sweeps[protocol] = by_suite(offer)
+    sweeps["SSLv3"] = by_suite(Offer(protocol="SSLv3", suites=candidates("SSLv3")))
+    sweeps["SSLv2"] = sslv2_kinds(Offer(protocol="SSLv2", suites=candidates("SSLv2")))
+    return sweeps
+
+
+def profile_offer(profile: Profile, server_name: str | None) -> Offer:
+    """The one hello that stands for a profile."""
+    versions = tuple(protocol for protocol in PROTOCOLS if protocol in profile.protocols)
+    return Offer(
+        protocol=versions[-1],
+        versions=versions,
+        suites=profile.suites,
+        server_name=server_name if versions[-1] not in ("SSLv2", "SSLv3") else None,
+        key_shares=(X25519,) if versions[-1] == "TLSv1.3" else (),
+    )
+
+
+async def _sweep(task: EndpointTask, line: Line, attempt: Attempt) -> tuple[Swept, tuple[ProfileAnswer, ...]]:
+    sweeps: dict[tuple[str, str], Sweep[Answer | SuitesFound]] = {}
+    for protocol, sweep in version_sweeps(task, natural=attempt.done).items():
+        sweeps["version", protocol] = _either(sweep)
+    offers = {profile.name: profile_offer(profile, task.server_name) for profile in task.profiles}
+    for name, offer in offers.items():
+        sweeps["profile", name] = _either(ask(offer))
+    if not sweeps:
+        return {}, ()
+    found = await line.drive(together(sweeps))
+    swept = {result.protocol: result for result in found.values() if isinstance(result, SuitesFound)}
+    profiles = []
+    for profile in task.profiles:
+        answer = found["profile", profile.name]
+        if not isinstance(answer, SuitesFound):
+            profiles.append(reading.profile_answer(profile, offers[profile.name], answer))
+    return swept, tuple(profiles)
+
+
+def _either(sweep: Sweep[Answer] | Sweep[SuitesFound]) -> Sweep[Answer | SuitesFound]:
+    return (yield from sweep)

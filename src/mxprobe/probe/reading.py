@@ -1,0 +1,173 @@
+"""What answers say: from sweeps and handshakes to facts, without a connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mxprobe.facts import Natural, ProfileAnswer, ProtocolFacts, Starttls, Suite
+from mxprobe.mta.profile import Profile
+from mxprobe.smtp.dialogue import Dialogue
+from mxprobe.terms import PROTOCOLS, Protocol
+from mxprobe.tls.code_points import group_name
+from mxprobe.tls.endings import ending_text
+from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent, Throttled
+from mxprobe.tls.suites import allowed, suite
+from mxprobe.tls.sweep import SuitesFound
+
+Swept = dict[Protocol, SuitesFound]
+
+
+def starttls_ended(answer: Answer, dialogue: Dialogue) -> Starttls:
+    """What is known of STARTTLS when a connection ended before TLS could begin."""
+    reason = ending_text(answer)
+    if dialogue.starttls and dialogue.starttls.code >= 500:
+        return Starttls(state="refused", stage="starttls", reason=str(dialogue.starttls), reply=dialogue.starttls)
+    if dialogue.starttls:
+        return Starttls(state="unknown", stage="starttls", reason=f"throttled: {dialogue.starttls}", reply=dialogue.starttls)
+    reply = dialogue.ehlo or dialogue.greeting
+    if dialogue.lacks_starttls:
+        return Starttls(state="not-offered", stage="ehlo", reason="STARTTLS is not among the capabilities", reply=reply)
+    stage = "ehlo" if dialogue.ehlo else "greeting" if dialogue.greeting else getattr(answer, "stage", None)
+    if isinstance(answer, Throttled) and reply and reply.code >= 500:
+        return Starttls(state="refused", stage=stage, reason=str(reply), reply=reply)
+    if isinstance(answer, Throttled):
+        reason = f"throttled: {answer.reply}"
+    return Starttls(state="unknown", stage=stage, reason=reason, reply=reply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """How the complete handshake by OpenSSL went: done, or how it ended and OpenSSL's words for it."""
+
+    done: bool
+    answer: Answer | None = None
+    text: str = ""
+
+
+def starttls_tried(attempt: Attempt, swept: Swept, answers: tuple[Answer, ...], dialogue: Dialogue) -> Starttls:
+    """What is known of STARTTLS after the 220: whether anything behind it was TLS.
+
+    Broken is said only where the server did something wrong or refused everything, never for silence or throttling.
+    """
+    reply = dialogue.starttls
+    if attempt.done:
+        return Starttls(state="works", stage="handshake", reply=reply)
+    working = [found.protocol for found in swept.values() if any(_finishes(chosen) for chosen in found.accepted)]
+    if working:
+        reason = f"OpenSSL's own handshake fails ({attempt.text}), {working[-1]} by itself is answered"
+        return Starttls(state="works", stage="hello", reason=reason, reply=reply)
+    definite = (*answers, attempt.answer)
+    told_nothing = any(isinstance(answer, Silent | Throttled) for answer in definite)
+    spoke = isinstance(attempt.answer, Refused | Closed | Garbled)
+    reason = attempt.text if attempt.answer is None else ending_text(attempt.answer)
+    if spoke and not told_nothing:
+        return Starttls(state="offered-but-broken", stage="hello", reason=reason, reply=reply)
+    silent = next((answer for answer in definite if isinstance(answer, Silent | Throttled)), None)
+    return Starttls(state="unknown", stage="hello", reason=ending_text(silent) if silent else reason, reply=reply)
+
+
+def protocol_facts(swept: Swept, attempt: Attempt) -> dict[Protocol, ProtocolFacts]:
+    """The facts of every version that was asked, oldest first.
+
+    A server that only ever closes the connection has not refused a version: it may not speak TLS at all. So a plain
+    close counts as a refusal only beside a version that works or is refused by an alert.
+    """
+    speaks_tls = attempt.done or any(found.accepted or isinstance(found.ending, Refused) for found in swept.values())
+    return {
+        protocol: _one_protocol(swept[protocol], speaks_tls) for protocol in PROTOCOLS if protocol in swept
+    }
+
+
+def suite_facts(chosen: Chosen) -> Suite:
+    """An accepted suite as it is reported."""
+    known = suite(chosen.suite)
+    return Suite(
+        id=known.id,
+        name=known.name,
+        iana=known.iana,
+        reached=chosen.reached,
+        standard=allowed(chosen.suite, chosen.protocol),
+    )
+
+
+def best_of(swept: Swept) -> Natural | None:
+    """The best that was seen in plain text, where OpenSSL could not complete a handshake."""
+    for protocol in reversed(PROTOCOLS):
+        for chosen in swept[protocol].accepted if protocol in swept else ():
+            if _finishes(chosen):
+                group = group_name(chosen.group) if chosen.group is not None else None
+                name = suite(chosen.suite).name
+                return Natural(protocol=protocol, suite=name, group=group, reached=chosen.reached)
+    return None
+
+
+def chains_of(swept: Swept) -> tuple[tuple[bytes, ...], ...]:
+    """The chains of the Certificate messages, newest protocol first."""
+    return tuple(
+        chosen.certificates
+        for protocol in reversed(PROTOCOLS)
+        for chosen in (swept[protocol].accepted if protocol in swept else ())
+        if chosen.certificates
+    )
+
+
+def distinct_chains(chains: tuple[tuple[bytes, ...], ...]) -> tuple[tuple[bytes, ...], ...]:
+    """One chain for each server certificate, the first that was seen of it."""
+    distinct: dict[bytes, tuple[bytes, ...]] = {}
+    for chain in chains:
+        if chain:
+            distinct.setdefault(chain[0], chain)
+    return tuple(distinct.values())
+
+
+def profile_answer(profile: Profile, offer: Offer, answer: Answer) -> ProfileAnswer:
+    """What the hello of a profile got: a session, a refusal, or nothing that we could tell."""
+    match answer:
+        case Chosen() if answer.protocol not in profile.protocols:
+            reason = f"answered with {answer.protocol}, which the profile does not have"
+            return ProfileAnswer(profile=profile.name, state="no", reason=reason)
+        case Chosen() if answer.suite not in offer.suites:
+            reason = f"picked {suite(answer.suite).name}, which was not offered"
+            return ProfileAnswer(profile=profile.name, state="no", reason=reason)
+        case Chosen():
+            state = "yes" if _finishes(answer) else "no" if answer.ended_by is not None else "unknown"
+            return ProfileAnswer(
+                profile=profile.name,
+                state=state,
+                protocol=answer.protocol,
+                suite=suite(answer.suite).name,
+                reason="" if state == "yes" else ending_text(answer),
+            )
+        case Refused():
+            return ProfileAnswer(profile=profile.name, state="no", reason=ending_text(answer))
+        case _:
+            return ProfileAnswer(profile=profile.name, state="unknown", reason=ending_text(answer))
+
+
+def _finishes(chosen: Chosen) -> bool:
+    """Whether nothing in what was seen speaks against the handshake: in TLS 1.3 the rest is encrypted."""
+    if chosen.protocol == "TLSv1.3":
+        return chosen.ended_by is None
+    return chosen.reached != "selected"
+
+
+def _one_protocol(found: SuitesFound, speaks_tls: bool) -> ProtocolFacts:
+    reason = ending_text(found.ending) if found.ending else ""
+    state = found.state
+    if state == "refused" and isinstance(found.ending, Closed) and not speaks_tls:
+        state, reason = "unknown", f"{reason}, as to every other hello"
+    complete = found.complete and state != "unknown"
+    if state == "accepted":
+        reason = "" if complete else reason
+        if found.max_suites:
+            limit = f"no answer to offers of more than {found.max_suites} suites"
+            reason = f"{reason}; {limit}" if reason else limit
+    return ProtocolFacts(
+        state=state,
+        reason=reason,
+        complete=complete,
+        suites=tuple(suite_facts(chosen) for chosen in found.accepted),
+        order=found.order,
+        hellos=found.hellos,
+        undecided=tuple(suite(number).name for number in found.undecided) if found.accepted else (),
+    )

@@ -1,0 +1,43 @@
+"""What a probe is told: how deep to look, whom to trust, which profiles to try, and how to behave."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from mxprobe.mta.profile import Profile
+from mxprobe.network.settings import Limits, Timeouts
+
+Depth = Literal["quick", "standard", "full"]
+"""How deep a probe looks. *quick*: one complete handshake, and one hello a profile; versions only where that handshake
+fails. *standard*: every version too. *full*: every suite of every version, in the server's order."""
+
+DEPTHS: tuple[Depth, ...] = get_args(Depth)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSettings:
+    """Everything that a probe can be told; the defaults are those of the command line.
+
+    `ehlo` should resolve back to this machine; `contact` is told to the peer, inside TLS only. `ca_file` and `ca_path` are
+    as in `openssl s_client`; without either, the system's. `resolver` is an (address, port); without it, those of the
+    system. `connect` maps a host name to the address that is dialled for it. `allow_private` lets DNS lead to private,
+    loopback and link-local addresses. `deadline` bounds one endpoint, in seconds. `trace` keeps transcripts.
+    """
+
+    ehlo: str = field(default_factory=socket.gethostname)
+    contact: str | None = None
+    ca_file: str | None = None
+    ca_path: str | None = None
+    verify_depth: int = 9
+    depth: Depth = "full"
+    profiles: tuple[Profile, ...] = ()
+    resolver: tuple[str, int] | None = None
+    connect: Mapping[str, str] = field(default_factory=dict)
+    allow_private: bool = False
+    limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    deadline: float = 600.0
+    trace: bool = False

@@ -1,0 +1,238 @@
+"""One pass over the next-hops of a configuration: each endpoint asked once, each answer kept as soon as it is known.
+
+First all routes are resolved, because only then is it known which endpoints there are, and which profiles lead to
+each. A scan that was killed leaves in the store what it had learnt; the next one under the same settings goes on there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from typing import Protocol as Interface
+
+from mxprobe.errors import MxprobeError
+from mxprobe.facts import EndpointFacts, Report
+from mxprobe.mta.profile import Profile
+from mxprobe.routing.route import Route
+from mxprobe.schedule.configuration import Configuration, Group
+from mxprobe.store import Scan
+from mxprobe.terms import Endpoint, NextHop
+
+if TYPE_CHECKING:
+    from mxprobe.store import Store
+
+RESUME_WITHIN = timedelta(hours=24)
+"""An unfinished scan that began longer ago is left alone: its facts are too old to stand beside new ones."""
+
+RESOLVED_AT_ONCE = 50
+"""Routes resolved side by side: each is a few questions to one resolver, which may be a small machine."""
+
+
+class ProbeRoute(Interface):
+    """Resolves a next-hop. A failing DNS is a route in error, not an exception."""
+
+    async def __call__(self, next_hop: NextHop, /) -> Route: ...
+
+
+class ProbeEndpoint(Interface):
+    """Asks one endpoint, with the hellos of these profiles too; gives its facts, and certificates (DER) by SHA-256."""
+
+    async def __call__(
+        self, endpoint: Endpoint, profiles: tuple[Profile, ...], /
+    ) -> tuple[EndpointFacts, Mapping[str, bytes]]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a scan has come. `endpoints` is None until all routes are known; `latest` is what was just done."""
+
+    routes_known: int
+    routes: int
+    endpoints_known: int = 0
+    endpoints: int | None = None
+    latest: NextHop | Endpoint | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanResult:
+    """A finished scan: its report (targets without verdicts, those are the caller's), and what it had to ask.
+
+    `endpoints_kept` were known from an earlier run of the same scan, when it was `resumed`.
+    """
+
+    scan: Scan
+    report: Report
+    resumed: bool
+    endpoints_asked: int
+    endpoints_kept: int
+
+
+async def scan(
+    configuration: Configuration,
+    store: Store,
+    *,
+    probe_route: ProbeRoute,
+    probe_endpoint: ProbeEndpoint,
+    clock: Callable[[], datetime],
+    groups: tuple[str, ...] = (),
+    on_progress: Callable[[Progress], None] | None = None,
+) -> ScanResult:
+    """Scan the groups of these names, or all, into the store. `clock` gives the time, with its zone.
+
+    When this is cancelled, or the process killed, nothing that was kept is lost, and the next scan of the same
+    targets under the same settings asks only for the rest, if it begins within `RESUME_WITHIN`.
+
+    Raises:
+        InvalidSetting: there is no such group, or none at all.
+        MxprobeError: what the probing functions or the store cannot go on without; the scan stops at once.
+        ExceptionGroup: errors of the program at some targets. All others have been asked; the scan stays unfinished.
+    """
+    run = _Run(configuration.select_groups(groups), configuration, store, on_progress or (lambda _progress: None))
+    now = clock()
+    found = await store.unfinished_scan(run.digest, since=now - RESUME_WITHIN)
+    current = found or await store.start_scan(now, tuple(run.next_hops), run.digest)
+
+    routes = await run.resolve(current, probe_route)
+    asked, kept = await run.ask(current, routes, probe_endpoint)
+    if run.failures:
+        raise ExceptionGroup("the scan went on, but met errors of the program", run.failures)
+
+    current = await store.finish_scan(current, clock())
+    report = await store.report_of(current)
+    assert report is not None, "a scan has a target, and the route of every target"
+    return ScanResult(
+        scan=current, report=report, resumed=found is not None, endpoints_asked=asked, endpoints_kept=kept
+    )
+
+
+def endpoints_behind(next_hop: NextHop, route: Route) -> tuple[Endpoint, ...]:
+    """Every endpoint that a route leads to, in its order: by host, and within a host by address."""
+    return tuple(
+        dict.fromkeys(
+            Endpoint(host=host.name, address=address, port=next_hop.port, service=next_hop.service)
+            for host in route.hosts
+            for address in host.addresses
+        )
+    )
+
+
+class _Run:
+    """One run of a scan: its targets, the two rounds of questions, and the errors of the program that it met."""
+
+    def __init__(
+        self,
+        groups: tuple[Group, ...],
+        configuration: Configuration,
+        store: Store,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self.next_hops = {next_hop.text: next_hop for group in groups for next_hop in group.next_hops}
+        self._profiles: dict[str, dict[Profile, None]] = {text: {} for text in self.next_hops}
+        for group in groups:
+            if group.profile is not None:
+                for next_hop in group.next_hops:
+                    self._profiles[next_hop.text][group.profile] = None
+        self.digest = self._digest(configuration)
+        self._limits = configuration.limits
+        self._store = store
+        self._on_progress = on_progress
+        self.failures: list[Exception] = []
+
+    def _digest(self, configuration: Configuration) -> str:
+        """Stands for all that decides what is asked: targets, profiles, and how endpoints are probed."""
+        targets = [[text, [asdict(profile) for profile in self._profiles[text]]] for text in sorted(self.next_hops)]
+        text = json.dumps([targets, asdict(configuration.probe)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    async def resolve(self, current: Scan, probe_route: ProbeRoute) -> dict[str, Route]:
+        """The route of every target: those that the scan has, and those it had to ask for."""
+        routes = await self._store.routes_of(current)
+        missing = [next_hop for text, next_hop in self.next_hops.items() if text not in routes]
+        places = asyncio.Semaphore(RESOLVED_AT_ONCE)
+
+        async def one(next_hop: NextHop) -> None:
+            async with places:
+                try:
+                    route = await probe_route(next_hop)
+                except MxprobeError:
+                    raise
+                except Exception as error:
+                    self._failed(error, next_hop.text)
+                    return
+            await self._store.save_route(current, next_hop.text, route, endpoints_behind(next_hop, route))
+            routes[next_hop.text] = route
+            self._on_progress(Progress(routes_known=len(routes), routes=len(self.next_hops), latest=next_hop))
+
+        self._on_progress(Progress(routes_known=len(routes), routes=len(self.next_hops)))
+        await _together([one(next_hop) for next_hop in missing])
+        return routes
+
+    async def ask(self, current: Scan, routes: Mapping[str, Route], probe_endpoint: ProbeEndpoint) -> tuple[int, int]:
+        """Ask every endpoint that the scan does not have yet; how many that were, and how many it had."""
+        profiles: dict[Endpoint, dict[Profile, None]] = {}
+        for text, route in routes.items():
+            for endpoint in endpoints_behind(self.next_hops[text], route):
+                profiles.setdefault(endpoint, {}).update(self._profiles[text])
+        kept = (await self._store.endpoints_of(current)).keys() & profiles.keys()
+        known = len(kept)
+
+        # Those at one address take turns: side by side they would only use up each other's time for the address.
+        at_address: dict[str, list[Endpoint]] = {}
+        for endpoint in profiles:
+            if endpoint not in kept:
+                at_address.setdefault(endpoint.address, []).append(endpoint)
+        # An endpoint is asked over up to `per_address` connections; all together are to stay within `connections`.
+        places = asyncio.Semaphore(max(1, self._limits.connections // self._limits.per_address))
+
+        def progress(latest: Endpoint | None = None) -> None:
+            routes_known = len(routes)
+            self._on_progress(
+                Progress(
+                    routes_known=routes_known,
+                    routes=routes_known,
+                    endpoints_known=known,
+                    endpoints=len(profiles),
+                    latest=latest,
+                )
+            )
+
+        async def in_turn(endpoints: Iterable[Endpoint]) -> None:
+            nonlocal known
+            for endpoint in endpoints:
+                async with places:
+                    try:
+                        facts, certificates = await probe_endpoint(endpoint, tuple(profiles[endpoint]))
+                    except MxprobeError:
+                        raise
+                    except Exception as error:
+                        self._failed(error, str(endpoint))
+                        continue
+                await self._store.save_endpoint(current, endpoint, facts, certificates)
+                known += 1
+                progress(endpoint)
+
+        progress()
+        await _together([in_turn(endpoints) for endpoints in at_address.values()])
+        return len(profiles) - len(kept), len(kept)
+
+    def _failed(self, error: Exception, what: str) -> None:
+        error.add_note(f"while asking {what}")
+        self.failures.append(error)
+
+
+async def _together(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all jobs to their end, unless one raises an error of ours: that stops all, and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(job)
+    except BaseExceptionGroup as raised:
+        for error in raised.exceptions:
+            if isinstance(error, MxprobeError):
+                raise error from None
+        raise

@@ -1,0 +1,227 @@
+"""The sections of `probes.toml`: every key, what it may hold, its default, and what is said when it holds something
+else. pydantic checks them; the meaning of names in them is for `mxprobe.schedule.configuration`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from mxprobe.network.settings import Limits, Manners, Timeouts
+from mxprobe.terms import PROTOCOLS, Protocol
+
+Depth = Literal["quick", "standard", "full"]
+"""How much is asked of an endpoint (README, "Depths")."""
+
+_TIMEOUTS = Timeouts()
+_LIMITS = Limits()
+_MANNERS = Manners(ehlo="")
+
+# TOML has types: "3" is not 3, and 1 is not true.
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\A[^\x00-\x1f\x7f]+\z", description="a text")]
+File = Annotated[Text, Field(description="the path of a file; relative to the directory of probes.toml")]
+Directory = Annotated[Text, Field(description="the path of a directory; relative to the directory of probes.toml")]
+Seconds = Annotated[float, Field(ge=0.1, le=3600, description="seconds, from 0.1 to 3600")]
+Flag = Annotated[bool, Field(description="true or false")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeoutsSection(Timeouts):
+    """``[probe.timeouts]``: patience for each stage of a connection."""
+
+    __pydantic_config__ = _STRICT
+
+    connect: Seconds = _TIMEOUTS.connect
+    greeting: Seconds = _TIMEOUTS.greeting
+    ehlo: Seconds = _TIMEOUTS.ehlo
+    starttls: Seconds = _TIMEOUTS.starttls
+    hello: Seconds = _TIMEOUTS.hello
+    handshake: Seconds = _TIMEOUTS.handshake
+    quit: Seconds = _TIMEOUTS.quit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSection:
+    """``[probe]``: how every endpoint is asked. What is None is left to the program."""
+
+    __pydantic_config__ = _STRICT
+
+    ehlo: Annotated[Text | None, Field(description="a host name that resolves back to this machine")] = None
+    contact: Annotated[
+        Text | None, Field(pattern=r"\A[!-~]+\z", description="a mail address or URL in ASCII, without spaces")
+    ] = None
+    ca_path: Directory | None = None
+    ca_file: File | None = None
+    verify_depth: Annotated[int, Field(ge=1, le=100, description="a whole number from 1 to 100")] = 9
+    depth: Annotated[Depth, Field(description=", ".join(get_args(Depth)))] = "standard"
+    resolver: Annotated[Text | None, Field(description="ADDR, ADDR:PORT, [IPv6]:PORT")] = None
+    allow_private: Flag = False
+    deadline: Annotated[float, Field(ge=1, le=86400, description="seconds, from 1 to 86400")] = _MANNERS.deadline
+    timeouts: Annotated[TimeoutsSection, Field(description="a table [probe.timeouts]")] = field(
+        default_factory=TimeoutsSection
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsSection(Limits):
+    """``[limits]``: connections at a time."""
+
+    __pydantic_config__ = _STRICT
+
+    connections: Annotated[int, Field(ge=1, le=10000, description="a whole number from 1 to 10000")] = (
+        _LIMITS.connections
+    )
+    per_address: Annotated[int, Field(ge=1, le=100, description="a whole number from 1 to 100")] = _LIMITS.per_address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileSection:
+    """``[profiles.NAME]``: what some MTA offers."""
+
+    __pydantic_config__ = _STRICT
+
+    protocols: Annotated[
+        tuple[Protocol, ...], Field(min_length=1, description=f"an array of one or more of {', '.join(PROTOCOLS)}")
+    ]
+    suites: Annotated[
+        tuple[Text, ...],
+        Field(min_length=1, description="an array of one or more OpenSSL or IANA names of cipher suites"),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSection:
+    """``[[group]]``: some next-hops, and what is required of them."""
+
+    __pydantic_config__ = _STRICT
+
+    name: Text
+    next_hops: Annotated[tuple[Text, ...], Field(description="an array of next-hops in Postfix syntax")] = ()
+    file: File | None = None
+    profile: Annotated[Text | None, Field(description="the NAME of a [profiles.NAME]")] = None
+    require: Annotated[tuple[Text, ...], Field(description="an array of requirements")] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSection:
+    """``[store]``: where results are kept."""
+
+    __pydantic_config__ = _STRICT
+
+    url: Annotated[Text, Field(description="the URL of a database, like sqlite:///mxprobe.db")] = "sqlite:///mxprobe.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sections:
+    """All of `probes.toml`."""
+
+    __pydantic_config__ = _STRICT
+
+    probe: Annotated[ProbeSection, Field(description="a table [probe]")] = field(default_factory=ProbeSection)
+    limits: Annotated[LimitsSection, Field(description="a table [limits]")] = field(default_factory=LimitsSection)
+    profiles: Annotated[dict[str, ProfileSection], Field(description="tables [profiles.NAME]")] = field(
+        default_factory=dict
+    )
+    group: Annotated[tuple[GroupSection, ...], Field(description="tables [[group]], in double brackets")] = ()
+    store: Annotated[StoreSection, Field(description="a table [store]")] = field(default_factory=StoreSection)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """One thing wrong with the shape of the document: the path of the key, what was found, what is allowed."""
+
+    key: str
+    problem: str
+    allowed: str | None
+
+
+def check_sections(document: dict[str, Any]) -> Sections | tuple[Mistake, ...]:
+    """The sections of a TOML document, or all that is wrong with their keys and the types of their values."""
+    try:
+        # By way of JSON, where an array may become a tuple although types are strict; dates become text.
+        return TypeAdapter(Sections).validate_json(json.dumps(document, default=str))
+    except ValidationError as error:
+        return tuple(_mistakes(error))
+
+
+def key_path(location: tuple[str | int, ...]) -> str:
+    """A place in the document as a reader finds it: ``group[0].require[1]``."""
+    path = ""
+    for step in location:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        else:
+            bare = step.isascii() and step.replace("-", "").replace("_", "").isalnum()
+            path += ("." if path else "") + (step if bare else json.dumps(step))
+    return path
+
+
+def closest(found: str, allowed: tuple[str, ...]) -> str:
+    """A question for the end of a message, if one of the allowed names looks much like the one that was found."""
+    return "".join(f"; did you mean {name!r}?" for name in get_close_matches(found, allowed, n=1))
+
+
+def brief(value: object) -> str:
+    """A value of the document on one line of bounded length."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _mistakes(error: ValidationError) -> Iterator[Mistake]:
+    errors = error.errors(include_url=False)
+    places = [wrong["loc"] for wrong in errors]
+    unknown: dict[tuple[str | int, ...], tuple[str, ...]] = {}
+    meant: set[tuple[str | int, ...]] = set()
+    for wrong in errors:
+        if wrong["type"] == "unexpected_keyword_argument":
+            *section, name = wrong["loc"]
+            names = tuple(known.name for known in fields(_look_up(tuple(section))[0]))
+            unknown[wrong["loc"]] = names
+            meant.update((*section, close) for close in get_close_matches(str(name), names, n=1))
+    for wrong in errors:
+        place = wrong["loc"]
+        key = key_path(place)
+        if place in unknown:
+            problem = f"unknown key{closest(str(place[-1]), unknown[place])}"
+            yield Mistake(key=key, problem=problem, allowed=", ".join(unknown[place]))
+        elif wrong["type"] == "missing":
+            # Where a mistyped key was meant for it, that is the mistake.
+            if place not in meant:
+                yield Mistake(key=key, problem="missing", allowed=_look_up(place)[1])
+        elif not any(len(other) > len(place) and other[: len(place)] == place for other in places):
+            yield Mistake(key=key, problem=f"found {brief(wrong['input'])}", allowed=_look_up(place)[1])
+
+
+def _look_up(location: tuple[str | int, ...]) -> tuple[Any, str | None]:
+    """The type at a place in the document, and the words for what is allowed there or around it."""
+    found: Any = Sections
+    words = None
+    for step in location:
+        if is_dataclass(found):
+            found = get_type_hints(found, include_extras=True)[str(step)]
+        else:
+            # The items of tuple[X, ...], the values of dict[str, X].
+            found = get_args(found)[0 if isinstance(step, int) else 1]
+        found, own = _bare(found)
+        words = own or words
+    return found, words
+
+
+def _bare(found: Any) -> tuple[Any, str | None]:
+    """A type without Annotated and None, and its description: the outermost, and the last of those on a level."""
+    words = None
+    while True:
+        if get_origin(found) is Annotated:
+            found, *notes = get_args(found)
+            descriptions = [note.description for note in notes if getattr(note, "description", None)]
+            words = words or (descriptions[-1] if descriptions else None)
+        elif type(None) in get_args(found):
+            found = next(kind for kind in get_args(found) if kind is not type(None))
+        else:
+            return found, words

@@ -1,0 +1,45 @@
+"""How an answer reads: one short text for each ending, used wherever a reason is given."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from mxprobe.tls.alerts import alert_name
+from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Refused, Silent, Stage, Throttled, Unasked
+
+_STAGES: dict[Stage, str] = {
+    "connect": "while connecting",
+    "greeting": "before the greeting",
+    "ehlo": "after EHLO",
+    "starttls": "after STARTTLS",
+    "hello": "after our ClientHello",
+    "handshake": "in the handshake",
+}
+
+
+def ending_text(answer: Answer) -> str:
+    """What happened, for a mail administrator; peer text in it is not yet escaped."""
+    match answer:
+        case Chosen(ended_by=int(alert)):
+            return f"picked a suite in {answer.protocol}, then sent alert {alert} ({alert_name(alert)})"
+        case Chosen():
+            return f"answered with {answer.protocol}"
+        case Refused(alert=int(alert)):
+            return f"alert {alert} ({alert_name(alert)})"
+        case Refused(sslv2_error=0):
+            return "an empty SSLv2 cipher list"
+        case Refused():
+            return f"SSLv2 error {answer.sslv2_error}"
+        case Closed():
+            how = "reset" if answer.how == "reset" else "closed"
+            return f"the server {how} the connection {_STAGES[answer.stage]}"
+        case Silent():
+            return f"silent {_STAGES[answer.stage]} for {answer.seconds:.0f} s"
+        case Garbled():
+            return f"not understood {_STAGES[answer.stage]}: {answer.reason}"
+        case Throttled():
+            return f"not served {_STAGES[answer.stage]}: {answer.reply}"
+        case Unasked():
+            return f"not asked: {answer.reason}"
+        case _:
+            assert_never(answer)

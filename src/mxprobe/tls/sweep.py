@@ -1,0 +1,108 @@
+"""Sweeps: which offers settle a question, as pure generators that never see a socket.
+
+A sweep yields *all the offers whose answers it wants now*, the most wanted first, and is sent one
+`(offer, answer)` at a time, in whatever order answers come. A driver may so keep several offers in flight;
+a serial sweep simply wants one at a time. Answers to offers that are no longer wanted are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+from mxprobe.terms import Protocol
+from mxprobe.tls.offer import Answer, Chosen, Closed, Offer, Refused
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+Wanted = tuple[Offer, ...]
+Exchange = tuple[Offer, Answer]
+Sweep = Generator[Wanted, Exchange, T]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuitesFound:
+    """What a sweep of one protocol found. `accepted` is in the server's order when `order` is not unknown.
+
+    `state` is *accepted* as soon as one suite was; *refused* only where the server said so. `complete` is
+    false when `undecided` holds suites of which we do not know. `ending` is the answer behind a refusal or
+    behind the cut; `hellos` the number of ClientHellos answered. `max_suites` is set when longer offers failed.
+    """
+
+    protocol: Protocol
+    state: Literal["accepted", "refused", "unknown"]
+    accepted: tuple[Chosen, ...] = ()
+    order: Literal["server", "client", "unknown"] = "unknown"
+    complete: bool
+    ending: Answer | None = None
+    undecided: tuple[int, ...] = ()
+    hellos: int
+    max_suites: int | None = None
+
+    @property
+    def suites(self) -> tuple[int, ...]:
+        """The accepted suite numbers."""
+        return tuple(chosen.suite for chosen in self.accepted)
+
+
+def ask(offer: Offer) -> Sweep[Answer]:
+    """Want one offer until its answer comes."""
+    while True:
+        asked, answer = yield (offer,)
+        if asked == offer:
+            return answer
+
+
+def ask_surely(offer: Offer) -> Sweep[tuple[Answer, int]]:
+    """Want one offer; where the server closes without a word, ask once more before that counts.
+
+    Returns the answer and the number of hellos that it took.
+    """
+    answer = yield from ask(offer)
+    if isinstance(answer, Closed) and answer.stage == "hello":
+        return (yield from ask(replace(offer, attempt=2))), 2
+    return answer, 1
+
+
+def together(sweeps: Mapping[K, Sweep[T]]) -> Sweep[dict[K, T]]:
+    """Run sweeps side by side; an offer that several want is asked once."""
+    wanted: dict[K, Wanted] = {}
+    found: dict[K, T] = {}
+
+    def advance(key: K, exchange: Exchange | None) -> None:
+        try:
+            wanted[key] = next(sweeps[key]) if exchange is None else sweeps[key].send(exchange)
+        except StopIteration as stop:
+            wanted.pop(key, None)
+            found[key] = stop.value
+
+    for key in sweeps:
+        advance(key, None)
+    while wanted:
+        exchange = yield tuple(dict.fromkeys(offer for offers in wanted.values() for offer in offers))
+        for key in [key for key, offers in wanted.items() if exchange[0] in offers]:
+            advance(key, exchange)
+    return {key: found[key] for key in sweeps}
+
+
+def sslv2_kinds(offer: Offer) -> Sweep[SuitesFound]:
+    """Which SSLv2 cipher kinds a server has: it lists them all in one answer, and the client picks."""
+    answer, hellos = yield from ask_surely(offer)
+    match answer:
+        case Chosen(protocol="SSLv2"):
+            kinds = tuple(replace(answer, suite=kind, suites=()) for kind in dict.fromkeys(answer.suites))
+            return SuitesFound(
+                protocol="SSLv2", state="accepted", accepted=kinds, order="client", complete=True, hellos=hellos
+            )
+        case Chosen() | Refused() | Closed(stage="hello"):
+            return SuitesFound(protocol="SSLv2", state="refused", complete=True, ending=answer, hellos=hellos)
+        case _:
+            return SuitesFound(
+                protocol="SSLv2",
+                state="unknown",
+                complete=False,
+                ending=answer,
+                undecided=offer.suites,
+                hellos=hellos,
+            )

@@ -1,0 +1,252 @@
+"""The rules: from what was seen at an endpoint to judged statements, each with evidence and source.
+
+Pure functions of facts and time, so that verdicts can be computed again from the store. Every verdict answers the
+question in its id with yes, no or unknown; `docs/verdicts.md` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from mxprobe.facts import EndpointFacts, EvidenceValue, ProtocolFacts, Severity, Target, Verdict
+from mxprobe.routing.route import Route
+from mxprobe.terms import PROTOCOLS, Protocol, State
+from mxprobe.trust.verification import longer_than_limit
+
+EXPIRES_SOON = timedelta(days=14)
+"""A certificate with less than this left is worth a warning: ACME clients renew well before."""
+
+VERDICTS = ("starttls", "needs-sslv3", "shared-cipher", "trusted", "name-matches", "not-expired", "null-mx")
+"""Every verdict id, in the order of a report."""
+
+_TLS_VERSIONS: tuple[Protocol, ...] = PROTOCOLS[2:]
+
+
+def judge(next_hop: str, route: Route, endpoints: tuple[EndpointFacts, ...], time: datetime) -> Target:
+    """A target with all that can be said of it at `time` (aware)."""
+    verdicts = [*_of_route(route)]
+    for facts in endpoints:
+        verdicts += judge_endpoint(facts, time)
+    return Target(next_hop=next_hop, route=route, endpoints=endpoints, verdicts=tuple(verdicts))
+
+
+def judge_endpoint(facts: EndpointFacts, time: datetime) -> tuple[Verdict, ...]:
+    """The verdicts on one endpoint, in the order of `VERDICTS`."""
+    rules: tuple[Callable[[EndpointFacts], Verdict], ...] = (starttls, needs_sslv3)
+    about_certificate = (trusted(facts), name_matches(facts), not_expired(facts, time))
+    return (*(rule(facts) for rule in rules), *shared_cipher(facts), *about_certificate)
+
+
+def endpoint_name(facts: EndpointFacts) -> str:
+    """How verdicts and reports name an endpoint: ``mx1.example.com[192.0.2.1]:25``."""
+    address = f"[{facts.address}]" if ":" in facts.address or facts.host != facts.address else facts.address
+    host = facts.host if facts.host != facts.address else ""
+    return f"{host}{address}:{facts.port}"
+
+
+def starttls(facts: EndpointFacts) -> Verdict:
+    """Whether STARTTLS leads to TLS (RFC 3207)."""
+    seen = facts.starttls
+    state: State = "unknown"
+    severity: Severity = "info"
+    match seen.state:
+        case "works":
+            state, severity, summary = "yes", "ok", "STARTTLS works"
+        case "offered-but-broken":
+            state, severity, summary = "no", "critical", f"STARTTLS is offered, but TLS fails: {seen.reason}"
+        case "refused" if seen.stage == "starttls":
+            state, severity, summary = "no", "warning", f"STARTTLS is refused: {seen.reason}"
+        case "refused":
+            severity, summary = "warning", f"the server does not serve us: {seen.reason}"
+        case "not-offered":
+            state, severity, summary = "no", "warning", "STARTTLS is not offered: mail goes in clear text"
+        case "unknown":
+            severity, summary = "warning", f"could not find out: {seen.reason}"
+    evidence: dict[str, EvidenceValue] = {"state": seen.state, "reason": seen.reason}
+    if seen.reply:
+        evidence["reply"] = str(seen.reply)
+    if facts.early_bytes:
+        evidence["early_bytes"] = facts.early_bytes
+        summary += "; clear text followed the 220 (possible response injection)"
+        severity = "critical"
+    return _verdict("starttls", facts, state, severity, summary, evidence, "RFC 3207 §4")
+
+
+def needs_sslv3(facts: EndpointFacts) -> Verdict:
+    """Whether a peer must speak SSLv3 to get any encryption: no TLS version works, and SSLv3 does."""
+    states = {protocol: seen.state for protocol, seen in facts.protocols.items()}
+    evidence: dict[str, EvidenceValue] = {protocol: _protocol_evidence(seen) for protocol, seen in facts.protocols.items()}
+    source = "RFC 7568 §3"
+    if facts.starttls.state == "not-offered":
+        return _verdict("needs-sslv3", facts, "no", "ok", "no TLS is offered at all", evidence, source)
+    working = [protocol for protocol in _TLS_VERSIONS if states.get(protocol) == "accepted"]
+    if facts.natural and facts.natural.protocol in _TLS_VERSIONS:
+        working.append(facts.natural.protocol)
+    if working:
+        summary = f"{working[-1]} works"
+        return _verdict("needs-sslv3", facts, "no", "ok", summary, evidence, source)
+    if states.get("SSLv3") == "refused":
+        return _verdict("needs-sslv3", facts, "no", "ok", "SSLv3 is refused too", evidence, source)
+    if states.get("SSLv3") == "accepted" and all(states.get(protocol) == "refused" for protocol in _TLS_VERSIONS):
+        summary = "needs SSLv3: every TLS version is refused"
+        return _verdict("needs-sslv3", facts, "yes", "critical", summary, evidence, source)
+    unknown = [protocol for protocol in PROTOCOLS[1:] if states.get(protocol, "unknown") == "unknown"]
+    summary = f"could not find out: {', '.join(unknown)} unknown"
+    return _verdict("needs-sslv3", facts, "unknown", "info", summary, evidence, source)
+
+
+def shared_cipher(facts: EndpointFacts) -> tuple[Verdict, ...]:
+    """Whether the hello of each profile got a session: observed by sending that hello."""
+    verdicts = []
+    for answer in facts.profiles:
+        severity: Severity = "ok"
+        if answer.state == "yes":
+            summary = f"shares {answer.protocol} {answer.suite} with profile {answer.profile}"
+        elif answer.state == "no":
+            severity, summary = "critical", f"shares no cipher with profile {answer.profile}: {answer.reason}"
+        else:
+            severity = "warning"
+            summary = f"could not find out for profile {answer.profile}: {answer.reason}"
+        evidence: dict[str, EvidenceValue] = {
+            "profile": answer.profile,
+            "protocol": answer.protocol,
+            "suite": answer.suite,
+            "reason": answer.reason,
+        }
+        source = "RFC 5246 §7.4.1.3, RFC 8446 §4.1.1"
+        verdicts.append(_verdict("shared-cipher", facts, answer.state, severity, summary, evidence, source))
+    return tuple(verdicts)
+
+
+def trusted(facts: EndpointFacts) -> Verdict:
+    """Whether the chain verifies against the CA path, and is not longer than the depth allows."""
+    source = "RFC 5280 §6, postconf(5) smtp_tls_scert_verifydepth"
+    seen = facts.verification
+    if seen is None:
+        return _no_certificate("trusted", facts, source)
+    evidence: dict[str, EvidenceValue] = {
+        "code": seen.code,
+        "text": seen.text,
+        "depth": seen.depth,
+        "ca_path": seen.ca_path,
+        "ca_file": seen.ca_file,
+    }
+    if not seen.ok:
+        summary = f"certificate not trusted: {seen.code} ({seen.text}) at depth {seen.depth}"
+        return _verdict("trusted", facts, "no", "warning", summary, evidence, source)
+    if longer_than_limit(seen):
+        evidence |= {"chain_depth": seen.chain_depth, "depth_limit": seen.depth_limit}
+        summary = f"certificate not trusted: chain longer than limit({seen.depth_limit})"
+        return _verdict("trusted", facts, "no", "warning", summary, evidence, source)
+    return _verdict("trusted", facts, "yes", "ok", "certificate trusted", evidence, source)
+
+
+def name_matches(facts: EndpointFacts) -> Verdict:
+    """Whether the certificate names the MX host (RFC 9525; Postfix's older rule is in the evidence)."""
+    source = "RFC 9525 §6"
+    seen = facts.name_match
+    if seen is None:
+        return _no_certificate("name-matches", facts, source)
+    evidence: dict[str, EvidenceValue] = {
+        "host": seen.host,
+        "names": seen.names,
+        "postfix_matches": seen.postfix_matches,
+    }
+    if seen.matches:
+        summary = f"certificate names {seen.host}"
+        return _verdict("name-matches", facts, "yes", "ok", summary, evidence, source)
+    return _verdict("name-matches", facts, "no", "warning", seen.reason, evidence, source)
+
+
+def not_expired(facts: EndpointFacts, time: datetime) -> Verdict:
+    """Whether the server's own certificate is valid at this time, by its dates alone (RFC 5280 §4.1.2.5)."""
+    source = "RFC 5280 §4.1.2.5"
+    if not facts.certificates:
+        return _no_certificate("not-expired", facts, source)
+    leaf = facts.certificates[0]
+    if leaf.not_after is None or leaf.not_before is None:
+        summary = f"the dates of the certificate cannot be read: {leaf.error or 'no reason known'}"
+        return _verdict("not-expired", facts, "unknown", "warning", summary, {"sha256": leaf.sha256}, source)
+    evidence: dict[str, EvidenceValue] = {
+        "not_before": leaf.not_before.isoformat(),
+        "not_after": leaf.not_after.isoformat(),
+        "at": time.isoformat(),
+    }
+    left = leaf.not_after - time
+    if left < timedelta(0):
+        summary = f"certificate expired {_days(-left)} ago"
+        return _verdict("not-expired", facts, "no", "warning", summary, evidence, source)
+    if leaf.not_before > time:
+        summary = f"certificate is not valid for another {_days(leaf.not_before - time)}"
+        return _verdict("not-expired", facts, "no", "warning", summary, evidence, source)
+    severity: Severity = "warning" if left < EXPIRES_SOON else "ok"
+    return _verdict("not-expired", facts, "yes", severity, f"certificate valid for {_days(left)}", evidence, source)
+
+
+def _of_route(route: Route) -> list[Verdict]:
+    verdicts = []
+    source = "RFC 7505 §3"
+    if route.kind == "null-mx":
+        summary = "accepts no mail (null MX); nothing was dialled"
+        return [_target_verdict("null-mx", "yes", "info", "", summary, {}, source)]
+    if route.kind in ("mx", "implicit-mx"):
+        verdicts.append(_target_verdict("null-mx", "no", "ok", "", "accepts mail", {}, source))
+    if route.error:
+        evidence: dict[str, EvidenceValue] = {"status": route.error.status, "temporary": route.error.temporary}
+        summary = f"no route: {route.error.text}"
+        if route.error.temporary:
+            verdicts.append(_target_verdict("null-mx", "unknown", "info", "", summary, evidence, source))
+        severity: Severity = "warning" if route.error.temporary else "critical"
+        verdicts.append(_target_verdict("starttls", "unknown", severity, "", summary, evidence, "RFC 5321 §5.1"))
+    for host in route.hosts:
+        if host.error:
+            evidence = {"status": host.error.status, "refused_addresses": host.refused_addresses}
+            summary = f"{host.name} was not dialled: {host.error.text}"
+            found = _target_verdict("starttls", "unknown", "warning", host.name, summary, evidence, "RFC 5321 §5.1")
+            verdicts.append(found)
+    return verdicts
+
+
+def _no_certificate(id: str, facts: EndpointFacts, source: str) -> Verdict:
+    summary = "no certificate was seen"
+    if facts.starttls.reason:
+        summary += f": {facts.starttls.reason}"
+    return _verdict(id, facts, "unknown", "info", summary, {}, source)
+
+
+def _protocol_evidence(seen: ProtocolFacts) -> str:
+    return f"{seen.state}: {seen.reason}" if seen.reason else seen.state
+
+
+def _days(span: timedelta) -> str:
+    days = span // timedelta(days=1)
+    if days == 0:
+        return f"{span // timedelta(hours=1)} h"
+    return "1 day" if days == 1 else f"{days} days"
+
+
+def _verdict(
+    id: str,
+    facts: EndpointFacts,
+    state: State,
+    severity: Severity,
+    summary: str,
+    evidence: dict[str, EvidenceValue],
+    source: str,
+) -> Verdict:
+    return _target_verdict(id, state, severity, endpoint_name(facts), summary, evidence, source)
+
+
+def _target_verdict(
+    id: str,
+    state: State,
+    severity: Severity,
+    endpoint: str,
+    summary: str,
+    evidence: dict[str, EvidenceValue],
+    source: str,
+) -> Verdict:
+    return Verdict(
+        id=id, state=state, severity=severity, endpoint=endpoint, summary=summary, evidence=evidence, source=source
+    )
