@@ -22,7 +22,7 @@ from mxprobe.facts import (
 )
 from mxprobe.routing.route import MxHost, Route, RouteError
 from mxprobe.smtp.replies import Reply
-from mxprobe.terms import Endpoint, Protocol, State
+from mxprobe.terms import Protocol, State
 from mxprobe.trust.certificate import Certificate
 from mxprobe.trust.names import NameMatch
 from mxprobe.trust.verification import Verification, VerifyStep
@@ -138,7 +138,7 @@ def verdict(
     source: str = "RFC 3207",
 ) -> Verdict:
     """A verdict on the host's usual endpoint, or on the whole target where `host` is None."""
-    name = str(Endpoint(host=host, address=ADDRESS, port=25)) if host else ""
+    name = f"{host}[{ADDRESS}]:25" if host else ""
     return Verdict(
         id=verdict_id, state=state, severity=severity, endpoint=name, summary=summary, evidence={}, source=source
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import warnings
+from base64 import b64encode
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import dh
 from OpenSSL import SSL
-from OpenSSL import crypto as openssl_crypto
 
 from servers.certificates import Issued
 
@@ -44,25 +44,39 @@ VERSIONS = {
 
 
 def openssl_server(
-    *issued: Issued, oldest: str = "TLSv1", newest: str = "TLSv1.3", ciphers: str = "ALL:COMPLEMENTOFALL"
+    issued: Issued | None = None,
+    *,
+    oldest: str = "TLSv1",
+    newest: str = "TLSv1.3",
+    ciphers: str = "ALL:COMPLEMENTOFALL",
 ) -> SSL.Context:
-    """A server by OpenSSL at security level 0, with the chain of each certificate's issuers."""
+    """A server by OpenSSL at security level 0, which sends the chain of its certificate."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_cipher_list(f"{ciphers}:@SECLEVEL=0".encode())
     context.set_min_proto_version(VERSIONS[oldest])
     context.set_max_proto_version(VERSIONS[newest])
-    for one in issued:
-        context.use_certificate(openssl_crypto.X509.from_cryptography(one.certificate))
-        context.use_privatekey(openssl_crypto.PKey.from_cryptography_key(one.key))  # type: ignore[arg-type]
+    if issued is not None:
+        context.use_certificate(issued.certificate)
+        context.use_privatekey(issued.key)
+        for der in issued.chain[1:]:
+            context.add_extra_chain_cert(x509.load_der_x509_certificate(der))
     return context
 
 
-def with_dh_parameters(context: SSL.Context, path: Path, prime: int, generator: int = 2) -> SSL.Context:
-    """Give a server a finite field of its own; `path` is a file to write it to."""
-    parameters = dh.DHParameterNumbers(prime, generator).parameters()
-    path.write_bytes(parameters.parameter_bytes(serialization.Encoding.PEM, serialization.ParameterFormat.PKCS3))
+def with_dh_parameters(context: SSL.Context, path: Path, prime: int) -> SSL.Context:
+    """Give a server a finite field of its own, with generator 2; `path` is a file to write it to."""
+    # DHParameter of PKCS #3: SEQUENCE { INTEGER prime, INTEGER base }.
+    integers = _der(0x02, prime.to_bytes(prime.bit_length() // 8 + 1, "big")) + _der(0x02, b"\x02")
+    body = b64encode(_der(0x30, integers)).decode()
+    lines = (body[at : at + 64] for at in range(0, len(body), 64))
+    path.write_text("\n".join(["-----BEGIN DH PARAMETERS-----", *lines, "-----END DH PARAMETERS-----", ""]))
     context.load_tmp_dh(str(path).encode())
     return context
+
+
+def _der(tag: int, value: bytes) -> bytes:
+    size = len(value).to_bytes(2, "big")
+    return bytes((tag,)) + (size[1:] if len(value) < 128 else b"\x82" + size) + value
 
 
 def openssl_flight(context: SSL.Context, hello: bytes) -> bytes:

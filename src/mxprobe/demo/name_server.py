@@ -122,7 +122,7 @@ class NameServer:
     def rendered(self, response: Message, transport: Transport) -> bytes:
         """A response as it goes out: over UDP cut to what the asker takes, with the TC bit (RFC 2181 §9)."""
         size = 65535 if transport == "tcp" else response.request_payload or 512
-        return response.to_wire(max_size=size, prefer_truncation=True)
+        return response.to_wire(max_size=size, prefer_truncation=True, want_shuffle=False)
 
     def handle(self, wire: bytes, transport: Transport) -> tuple[bytes, ...]:
         """The messages to send back for these bytes: none, if they are no question."""

@@ -89,7 +89,10 @@ class _OpenSslTls:
                 self._tls.do_handshake()
                 self.state = "open"
             while self.state == "open":
-                received += self._tls.read(16_384)
+                piece = self._tls.read(16_384)
+                if not piece:  # close_notify
+                    self.state = "closed"
+                received += piece
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError:

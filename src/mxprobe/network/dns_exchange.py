@@ -1,6 +1,6 @@
 """One question to one name server: UDP with EDNS, TCP where the answer was truncated, and what the message says.
 
-This is the only module that knows dnspython, and it takes a while to import: import it where it is used.
+It imports dnspython, which takes a while: import this module where it is used.
 """
 
 from __future__ import annotations

@@ -57,6 +57,8 @@ class Line:
         self._watch = watch
         self._width = gate.limits.per_address
         self._answered = 0
+        self._opening_seconds = 0.0
+        self._asking_seconds = 0.0
         self._futile = 0
         self._given_up: Unasked | None = None
         self._deadline = time.monotonic() + manners.deadline
@@ -71,7 +73,9 @@ class Line:
             if self._trace:
                 transcript = Transcript(f"connection {self.connections} to {self.endpoint}")
                 self.transcripts.append(transcript)
+            started = time.monotonic()
             opened = await open_session(self.endpoint, self._manners, transcript)
+            self._opening_seconds += time.monotonic() - started
         except BaseException:
             self._gate.release(address)
             raise
@@ -109,7 +113,7 @@ class Line:
                 while unasked and ready:
                     task = asyncio.create_task(self._ask(ready.popleft(), unasked[0]))
                     asking[task] = unasked.popleft()
-                needed = len(unasked) + min(MAX_AHEAD, 1 + self._answered // ASKED_PER_AHEAD)
+                needed = len(unasked) + self._ahead()
                 room = self._width - len(asking) - len(ready) - len(opening)
                 for _ in range(min(room, needed - len(ready) - len(opening))):
                     opening.add(asyncio.create_task(self.open()))
@@ -148,6 +152,14 @@ class Line:
             for session in ready:
                 session.close()
 
+    def _ahead(self) -> int:
+        """How many connections to make ready ahead of need: as many as are opened in the time of one hello."""
+        if not self._answered:
+            return 1
+        opening = self._opening_seconds / max(1, self.connections)
+        asking = self._asking_seconds / self._answered
+        return min(MAX_AHEAD, 1 + self._answered // ASKED_PER_AHEAD, 1 + round(opening / max(asking, 1e-6)))
+
     async def _ask(self, session: Session, offer: Offer) -> Answer:
         if session.gone:  # it had waited too long for its hello: that says nothing, so a fresh one is asked
             session.close()
@@ -155,7 +167,9 @@ class Line:
             if isinstance(opened, Ended):
                 return opened.answer
             session = opened
+        started = time.monotonic()
         answer = await ask_on(session, offer, self._manners.timeouts.hello)
+        self._asking_seconds += time.monotonic() - started
         self.early_bytes = self.early_bytes or session.dialogue.early_bytes
         return answer
 

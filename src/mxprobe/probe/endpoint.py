@@ -21,7 +21,7 @@ from mxprobe.terms import PROTOCOLS, Endpoint, Protocol
 from mxprobe.tls.offer import Answer, Offer
 from mxprobe.tls.removal import accepted_suites, version_accepted
 from mxprobe.tls.suites import candidates
-from mxprobe.tls.sweep import SuitesFound, Sweep, ask, sslv2_kinds, together
+from mxprobe.tls.sweep import Sweep, ask, both, sslv2_kinds, together
 from mxprobe.trust.certificate import fingerprint, read_certificate
 from mxprobe.trust.names import match_name
 from mxprobe.trust.verification import TrustStore, verify_chain
@@ -125,19 +125,17 @@ async def probe_endpoint(
     )
 
 
-def version_sweeps(task: EndpointTask, *, natural: bool) -> dict[Protocol, Sweep[SuitesFound]]:
-    """The sweeps that this depth has for each version, the longest first: it is what the whole probe waits for."""
-    if task.depth == "quick" and natural:
-        return {}
-    by_suite = accepted_suites if task.depth == "full" else version_accepted
-    sweeps: dict[Protocol, Sweep[SuitesFound]] = {}
+def version_sweep(depth: Depth, server_name: str | None) -> Sweep[Swept]:
+    """What a depth asks of the versions, the longest first: it is what the whole probe waits for."""
     newer: tuple[Protocol, ...] = ("TLSv1.2", "TLSv1.3", "TLSv1.1", "TLSv1")
-    for protocol in newer:
-        offer = Offer(protocol=protocol, suites=candidates(protocol), server_name=task.server_name)
-        sweeps[protocol] = by_suite(offer)
-    sweeps["SSLv3"] = by_suite(Offer(protocol="SSLv3", suites=candidates("SSLv3")))
-    sweeps["SSLv2"] = sslv2_kinds(Offer(protocol="SSLv2", suites=candidates("SSLv2")))
-    return sweeps
+    offers = [Offer(protocol=version, suites=candidates(version), server_name=server_name) for version in newer]
+    offers.append(Offer(protocol="SSLv3", suites=candidates("SSLv3")))
+    sslv2 = sslv2_kinds(Offer(protocol="SSLv2", suites=candidates("SSLv2")))
+    by_suite = accepted_suites(offers)
+    if depth != "full":
+        by_suite = together({offer.protocol: version_accepted(offer) for offer in offers})
+    found, kinds = yield from both(by_suite, sslv2)
+    return {**found, "SSLv2": kinds}
 
 
 def profile_offer(profile: Profile, server_name: str | None) -> Offer:
@@ -153,23 +151,12 @@ def profile_offer(profile: Profile, server_name: str | None) -> Offer:
 
 
 async def _sweep(task: EndpointTask, line: Line, attempt: Attempt) -> tuple[Swept, tuple[ProfileAnswer, ...]]:
-    sweeps: dict[tuple[str, str], Sweep[Answer | SuitesFound]] = {}
-    for protocol, sweep in version_sweeps(task, natural=attempt.done).items():
-        sweeps["version", protocol] = _either(sweep)
-    offers = {profile.name: profile_offer(profile, task.server_name) for profile in task.profiles}
-    for name, offer in offers.items():
-        sweeps["profile", name] = _either(ask(offer))
-    if not sweeps:
-        return {}, ()
-    found = await line.drive(together(sweeps))
-    swept = {result.protocol: result for result in found.values() if isinstance(result, SuitesFound)}
-    profiles = []
-    for profile in task.profiles:
-        answer = found["profile", profile.name]
-        if not isinstance(answer, SuitesFound):
-            profiles.append(reading.profile_answer(profile, offers[profile.name], answer))
-    return swept, tuple(profiles)
-
-
-def _either(sweep: Sweep[Answer] | Sweep[SuitesFound]) -> Sweep[Answer | SuitesFound]:
-    return (yield from sweep)
+    offers = {profile: profile_offer(profile, task.server_name) for profile in task.profiles}
+    profiles = together({profile: ask(offer) for profile, offer in offers.items()})
+    if task.depth == "quick" and attempt.done:
+        swept, answers = Swept(), await line.drive(profiles)
+    else:
+        swept, answers = await line.drive(both(version_sweep(task.depth, task.server_name), profiles))
+    return swept, tuple(
+        reading.profile_answer(profile, offers[profile], answer) for profile, answer in answers.items()
+    )

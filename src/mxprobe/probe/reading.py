@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from mxprobe.facts import Natural, ProfileAnswer, ProtocolFacts, Starttls, Suite
 from mxprobe.mta.profile import Profile
 from mxprobe.smtp.dialogue import Dialogue
-from mxprobe.terms import PROTOCOLS, Protocol
+from mxprobe.terms import PROTOCOLS, Protocol, State
 from mxprobe.tls.code_points import group_name
 from mxprobe.tls.endings import ending_text
-from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent, Throttled
+from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent, Throttled, Unasked
 from mxprobe.tls.suites import allowed, suite
 from mxprobe.tls.sweep import SuitesFound
 
@@ -27,7 +27,7 @@ def starttls_ended(answer: Answer, dialogue: Dialogue) -> Starttls:
     reply = dialogue.ehlo or dialogue.greeting
     if dialogue.lacks_starttls:
         return Starttls(state="not-offered", stage="ehlo", reason="STARTTLS is not among the capabilities", reply=reply)
-    stage = "ehlo" if dialogue.ehlo else "greeting" if dialogue.greeting else getattr(answer, "stage", None)
+    stage = None if isinstance(answer, Chosen | Refused | Unasked) else answer.stage
     if isinstance(answer, Throttled) and reply and reply.code >= 500:
         return Starttls(state="refused", stage=stage, reason=str(reply), reply=reply)
     if isinstance(answer, Throttled):
@@ -130,7 +130,7 @@ def profile_answer(profile: Profile, offer: Offer, answer: Answer) -> ProfileAns
             reason = f"picked {suite(answer.suite).name}, which was not offered"
             return ProfileAnswer(profile=profile.name, state="no", reason=reason)
         case Chosen():
-            state = "yes" if _finishes(answer) else "no" if answer.ended_by is not None else "unknown"
+            state: State = "yes" if _finishes(answer) else "no" if answer.ended_by is not None else "unknown"
             return ProfileAnswer(
                 profile=profile.name,
                 state=state,

@@ -10,6 +10,7 @@ from mxprobe.report.layout import DETAIL_HANG, Piece, bounded, flow, piece
 from mxprobe.trust.certificate import Certificate
 from mxprobe.trust.names import NameMatch
 from mxprobe.trust.verification import Verification
+from mxprobe.verdict.rules import EXPIRES_SOON
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +64,7 @@ def validity(certificate: Certificate, seen_at: datetime) -> Piece:
     if left.total_seconds() < 0:
         days = -left.days - 1  # a negative timedelta rounds away from zero
         return piece(f"expired {_days(days)} ago", "bold red")
-    return piece(f"{_days(left.days)} left", "yellow" if left.days < 15 else "")
+    return piece(f"{_days(left.days)} left", "yellow" if left < EXPIRES_SOON else "")
 
 
 def verification_words(verification: Verification) -> str:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from mxprobe.errors import MxprobeError
 from mxprobe.facts import EndpointFacts, Report, Target, Verdict
 from mxprobe.report.escape import printable, visible
-from mxprobe.report.ranking import endpoint_name
 from mxprobe.routing.route import Route
+from mxprobe.verdict.rules import endpoint_name
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -87,8 +87,6 @@ def read_report(text: str) -> Report:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
         raise InvalidDocument(f"not a mxprobe/1 document: {printable(where)}: {printable(first['msg'])}") from error
-    except UnicodeEncodeError as error:
-        raise InvalidDocument("not a mxprobe/1 document: the text holds surrogates, so it is not UTF-8") from error
     return report
 
 
@@ -123,6 +121,9 @@ def report_schema() -> dict[str, Any]:
         title="mxprobe/1",
         description="What mxprobe saw at mail servers, and what it makes of it. docs/json.md explains the fields.",
     )
+    for definition in schema["$defs"].values():
+        # Docstrings may be reworded; what is left changes only when the contract does.
+        definition.pop("description", None)
     return {
         "$schema": ContractJsonSchema.schema_dialect,
         "$id": "https://github.com/mxprobe/mxprobe/blob/main/docs/schema/mxprobe-1.json",

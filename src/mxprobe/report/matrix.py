@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 HANG = 20
 """Where the words of a row begin: two blanks, the protocol, its state."""
 
+SUITES_HANG = 6
+"""Where lists of suites begin: not far in, because they can be long."""
+
 _OLD: tuple[Protocol, ...] = ("SSLv2", "SSLv3")
 
 _ORDER_WORDS: dict[Order, str] = {
@@ -53,9 +56,9 @@ def print_matrix(console: Console, facts: EndpointFacts, *, verbose: bool) -> No
             continue
         listed[answer.suites] = protocol
         if verbose:
-            _print_suite_lines(console, answer.suites)
+            _print_suite_lines(console, protocol, answer.suites)
         else:
-            flow(console, [_mark(suite) for suite in answer.suites], label=" " * HANG, hang=HANG, gap=1)
+            flow(console, [_mark(suite) for suite in answer.suites], label=" " * SUITES_HANG, hang=SUITES_HANG, gap=1)
     _print_legend(console, {suite.id: suite for suites in listed for suite in suites}.values(), listed)
 
 
@@ -80,7 +83,7 @@ def _print_row(console: Console, protocol: Protocol, answer: ProtocolFacts | Non
         count = len(answer.suites)
         pieces.append(piece(f"{count} suite{'' if count == 1 else 's'}" if count else "suites unknown"))
         if answer.complete:
-            pieces.append(piece("complete"))
+            pieces += [piece("complete"), piece(answer.reason)]
         else:
             pieces.append(piece(f"incomplete: {answer.reason or 'no reason was recorded'}", "magenta"))
         if count > 1:
@@ -105,17 +108,18 @@ def _not_finished(protocol: Protocol, suites: tuple[Suite, ...]) -> list[Piece]:
     return [piece(f"{'all' if count == len(suites) else count} with {REACHED_WORDS['selected']}", "yellow")]
 
 
-def _print_suite_lines(console: Console, suites: tuple[Suite, ...]) -> None:
+def _print_suite_lines(console: Console, protocol: Protocol, suites: tuple[Suite, ...]) -> None:
     for number, suite in enumerate(suites, start=1):
         marked = _mark(suite)
         weak = weaknesses(suite.name, suite.iana)
         pieces: list[Piece | str] = [marked, suite.id]
         if suite.iana != suite.name:
             pieces.append(suite.iana or "no IANA name")
-        pieces.append(REACHED_WORDS[suite.reached])
+        if suite.reached != "selected" or protocol != "TLSv1.3":  # see _not_finished
+            pieces.append(REACHED_WORDS[suite.reached])
         if weak:
             pieces.append(piece(", ".join(weak), "red"))
-        flow(console, pieces, label=f"{number:>{HANG - 2}}. ", hang=HANG)
+        flow(console, pieces, label=f"{number:>{SUITES_HANG - 2}}. ", hang=SUITES_HANG)
 
 
 def _print_legend(console: Console, distinct: Iterable[Suite], listed: Iterable[tuple[Suite, ...]]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mxprobe.facts import EndpointFacts, Target, Verdict
-from mxprobe.terms import Endpoint
+from mxprobe.verdict.rules import endpoint_name
 
 Rank = Literal["critical", "warning", "unknown", "info", "ok"]
 """A severity, or *unknown*: nothing bad was seen, but something was not seen at all."""
@@ -63,11 +63,6 @@ def statements(target: Target) -> tuple[Statement, ...]:
         for verdicts in grouped.values()
     ]
     return tuple(sorted(found, key=lambda statement: RANKS.index(statement.rank)))
-
-
-def endpoint_name(facts: EndpointFacts) -> str:
-    """The name by which verdicts refer to the endpoint."""
-    return str(Endpoint(host=facts.host, address=facts.address, port=facts.port))
 
 
 def verdict_on(target: Target, facts: EndpointFacts, verdict_id: str) -> Verdict | None:

@@ -14,9 +14,10 @@ from mxprobe.facts import EndpointFacts, Report, Target
 from mxprobe.report.certificate_block import print_certificates, same_certificates, validity, verification_words
 from mxprobe.report.layout import DETAIL_HANG, Piece, blank, bounded, flow, piece
 from mxprobe.report.matrix import REACHED_WORDS, print_matrix, same_matrix
-from mxprobe.report.ranking import RANKS, STYLES, Rank, Statement, endpoint_name, statements, verdict_on, worst
+from mxprobe.report.ranking import RANKS, STYLES, Rank, Statement, statements, verdict_on, worst
 from mxprobe.routing.route import MxHost, Route
 from mxprobe.terms import State
+from mxprobe.verdict.rules import endpoint_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,8 +32,8 @@ _INDENT = 4
 def print_target(console: Console, target: Target, *, verbose: bool) -> None:
     """Print all that is known of one target.
 
-    `verbose` adds the verdicts that are well, one line a suite, fingerprints and verification steps, the greeting and
-    the capabilities. Facts that several endpoints share are printed once.
+    `verbose` adds the verdicts that are well, sources and evidence, one line a suite, fingerprints and verification
+    steps, the greeting and the capabilities. Facts that several endpoints share are printed once.
     """
     _print_head(console, target)
     _print_route(console, target, verbose=verbose)
@@ -150,6 +151,7 @@ def _print_endpoint_line(console: Console, target: Target, facts: EndpointFacts)
     state = f"STARTTLS {starttls.state}"
     if starttls.state == "works":
         pieces = [piece(endpoint_words(facts), "bold"), piece(state, "green"), _natural_piece(facts)]
+        pieces.append(piece(starttls.reason, "yellow"))
     else:
         reason = starttls.reason or (str(starttls.reply) if starttls.reply else "no reason was recorded")
         style = "magenta" if starttls.state == "unknown" else "bold red"
@@ -207,7 +209,8 @@ def _print_statement(console: Console, target: Target, said: Statement, *, verbo
         pieces.append(piece(f"at {', '.join(bounded(tuple(known.get(name, name) for name in said.endpoints), 4))}"))
     elif len(said.endpoints) > 1:
         pieces.append(piece(f"at all {len(said.endpoints)} endpoints"))
-    pieces.append(piece(f"({verdict.source})", "dim"))
+    if verbose:
+        pieces.append(piece(f"({verdict.source})", "dim"))
     flow(console, pieces, label=said.rank, hang=10, style=STYLES[said.rank])
     if verbose and len(said.endpoints) <= 1:
         for name, value in verdict.evidence.items():
@@ -228,9 +231,14 @@ def _print_details(console: Console, facts: EndpointFacts, before: tuple[Endpoin
     else:
         print_matrix(console, facts, verbose=verbose)
     for answer in facts.profiles:
-        got = [f"{answer.protocol or ''} {answer.suite or ''}".strip()] if answer.state == "yes" else []
-        state = piece(answer.state, _STATE_STYLES[answer.state])
-        flow(console, [state, *got, answer.reason], label=f"  profile {answer.profile}: ", hang=_INDENT)
+        got = f"{answer.protocol or ''} {answer.suite or ''}".strip()
+        why = answer.reason or ("" if answer.state == "yes" else "no reason was recorded")
+        flow(
+            console,
+            [piece(answer.state, _STATE_STYLES[answer.state]), got, why],
+            label=f"  profile {answer.profile}: ",
+            hang=_INDENT,
+        )
     blank(console)
     twin = _first(before, facts, same_certificates)
     if twin is not None:

@@ -132,6 +132,9 @@ class _Reader:
             except tomllib.TOMLDecodeError as error:
                 placed = _TOML_ERROR.fullmatch(str(error))
                 said, place = placed.groups() if placed else (str(error), "")
+                if not place.startswith("line"):
+                    last = text.rstrip().count("\n") + 1
+                    place = f"line {last}, at the end"
                 self._wrong(place, f"not TOML: {said}")
         self._stop_if_wrong()
         sections = check_sections(document)
@@ -206,9 +209,9 @@ class _Reader:
 
     def _group(self, key: str, section: GroupSection, profiles: dict[str, Profile]) -> Group:
         next_hops: dict[str, NextHop] = {}
+        before = len(self._mistakes)
         for index, text in enumerate(section.next_hops):
             self._next_hop(f"{self._path}: {key}.next_hops[{index}]", text, next_hops)
-        before = len(self._mistakes)
         if section.file is not None:
             self._file(f"{key}.file", section.file, next_hops)
         if not next_hops and len(self._mistakes) == before:

@@ -120,6 +120,10 @@ class Throttled:
     seconds: float = 0.0
 
 
+Ending = Chosen | Refused | Closed | Silent | Garbled | Throttled
+"""How a connection ended."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unasked:
     """We did not ask: the endpoint had stopped answering, or our own time was over. Says nothing of the offer."""
@@ -128,4 +132,5 @@ class Unasked:
     reason: str
 
 
-Answer = Chosen | Refused | Closed | Silent | Garbled | Throttled | Unasked
+Answer = Ending | Unasked
+"""What a sweep is told of an offer."""

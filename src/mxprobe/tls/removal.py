@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
+from mxprobe.terms import Protocol
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent
 from mxprobe.tls.suites import peculiar
-from mxprobe.tls.sweep import SuitesFound, Sweep, ask_surely
+from mxprobe.tls.sweep import SuitesFound, Sweep, ask_surely, together
 
 MAX_SUITES = 128
 """Suites in an offer to a server that has not yet shown that it reads longer ones: wolfSSL refuses
@@ -21,6 +23,7 @@ MISSING_CREDENTIALS = frozenset({"SRP", "PSK", "anonymous"})
 """Families that a server may pick though it has not what it needs to finish them."""
 
 Outcome = Literal["chosen", "refused", "cut"]
+Order = Literal["server", "client", "unknown"]
 
 
 def version_accepted(offer: Offer) -> Sweep[SuitesFound]:
@@ -30,8 +33,8 @@ def version_accepted(offer: Offer) -> Sweep[SuitesFound]:
     return removal.found(settled=removal.version_refused)
 
 
-def accepted_suites(offer: Offer) -> Sweep[SuitesFound]:
-    """Find the suites of `offer` that a server takes in one version, in its order, by removal.
+def accepted_suites(offers: Iterable[Offer]) -> Sweep[dict[Protocol, SuitesFound]]:
+    """Find the suites that a server takes, in its order, for each of the versions offered, side by side.
 
     Asks for all, takes out what was chosen, asks again: n + 1 hellos for n suites, and one more that tells
     whose order it is and that the last refusal was one. What makes that truthful:
@@ -40,30 +43,16 @@ def accepted_suites(offer: Offer) -> Sweep[SuitesFound]:
       but no user, GnuTLS with anonymous suites but no credentials). The last refusal is therefore checked
       by an offer without such families, and split into families when anything contradicts it.
     - The first offer is short and ordinary. Longer ones follow once a suite was chosen; where they fail and
-      short ones do not, the sweep goes on in chunks of `MAX_SUITES`.
+      short ones do not, the sweep goes on in chunks of `MAX_SUITES`. A version that refuses the short offer
+      gets all the rest in one more, once another version has shown that long offers are read here.
     - A plain close is asked again, and is a refusal only when it comes twice.
     """
-    removal = _Removal(offer)
-    outcome = yield from removal.pick(removal.first_offer)
-    if outcome == "cut" or removal.version_refused:
-        return removal.found(settled=outcome != "cut")
-    if outcome == "refused":
-        removal.refused.update(removal.first_offer)
-    else:
-        removal.runs.append([])  # what is chosen out of longer offers may come before the first
-        outcome = yield from removal.chain(removal.rest)
-        if outcome == "refused" and (yield from removal.check_last_refusal()):
-            yield from removal.merge()
-            return removal.found(settled=True)
-        if removal.cut and not removal.fails_long_offers:
-            return removal.found(settled=False)
-        if not removal.long_offer_answered and len(removal.rest) > MAX_SUITES:
-            removal.max_suites, removal.cut = MAX_SUITES, False
-    yield from removal.split()
-    settled = not removal.cut
-    yield from removal.whose_order()
-    yield from removal.merge()
-    return removal.found(settled=settled)
+    removals = {offer.protocol: _Removal(offer) for offer in offers}
+    found = yield from together({protocol: removal.first_pass() for protocol, removal in removals.items()})
+    long_offers_work = any(removal.long_offer_answered for removal in removals.values())
+    left = {protocol: removals[protocol].second_pass(long_offers_work) for protocol in found if not found[protocol]}
+    found |= yield from together(left)
+    return {protocol: removal.found(settled=found[protocol]) for protocol, removal in removals.items()}
 
 
 class _Removal:
@@ -79,8 +68,9 @@ class _Removal:
         self.picks: list[tuple[tuple[int, ...], int]] = []
         self.runs: list[list[int]] = [[]]
         """Suites in the order in which they were chosen, apart for offers that could not be one."""
-        self.client_order = False
-        self.server_order = False
+        self.passed_over: set[int] = set()
+        self.follows_ours = False
+        self.deviates = False
         self.version_refused = False
         self.contradicted = False
         self.cut = False
@@ -89,20 +79,47 @@ class _Removal:
         self.hellos = 0
         self.ending: Answer | None = None
 
+    def first_pass(self) -> Sweep[bool]:
+        """Settle the version, where nothing speaks against a plain removal; False where there is more to do."""
+        outcome = yield from self.pick(self.first_offer)
+        if outcome == "refused" and not self.version_refused:
+            self.refused.update(self.first_offer)
+        if outcome != "chosen":
+            return self.version_refused
+        self.runs.append([])  # what is chosen out of longer offers may come before the first
+        outcome = yield from self.chain(self.rest)
+        if outcome == "refused" and (yield from self.check_last_refusal()):
+            yield from self.whose_order()
+            yield from self.merge()
+            return True
+        if not self.long_offer_answered and len(self.rest) > MAX_SUITES and not self.cut_elsewhere:
+            self.max_suites, self.cut = MAX_SUITES, False
+        return False
+
+    def second_pass(self, long_offers_work: bool) -> Sweep[bool]:
+        """Ask apart for what the first pass left open. False where it was cut short."""
+        if self.cut:
+            return False
+        if long_offers_work and not self.accepted and not self.contradicted:
+            refusal, rest = self.ending, self.rest
+            outcome = yield from self.chain(rest)
+            if outcome == "refused" and not self.accepted and _same_refusal(refusal, self.ending):
+                return True
+        yield from self.split()
+        settled = not self.cut
+        yield from self.whose_order()
+        yield from self.merge()
+        return settled
+
     @property
     def rest(self) -> tuple[int, ...]:
         """The suites of which we do not know yet, in our order."""
         return self.without_known(self.offer.suites)
 
     @property
-    def fails_long_offers(self) -> bool:
-        """Whether the first long offer got no answer at all, where a short one did."""
-        return (
-            len(self.accepted) == 1
-            and len(self.rest) > MAX_SUITES
-            and isinstance(self.ending, Silent | Garbled | Closed)
-            and self.ending.stage == "hello"
-        )
+    def cut_elsewhere(self) -> bool:
+        """Whether what cut the sweep short says nothing of the length of an offer."""
+        return self.cut and not (isinstance(self.ending, Silent | Garbled) and self.ending.stage == "hello")
 
     def without_known(self, suites: Iterable[int]) -> tuple[int, ...]:
         return tuple(suite for suite in suites if suite not in self.accepted and suite not in self.refused)
@@ -120,11 +137,7 @@ class _Removal:
                 self.cut = True  # it spoke this version a moment ago: not one server, or not a sane one
                 return "cut"
             case Chosen() if answer.suite in suites:
-                self.picks.append((suites, answer.suite))
-                self.long_offer_answered |= len(suites) > MAX_SUITES
-                if answer.suite not in self.accepted:
-                    self.accepted[answer.suite] = answer
-                    self.runs[-1].append(answer.suite)
+                self.chosen(suites, answer)
                 return "chosen"
             case Chosen():
                 self.ending = Garbled(stage="hello", reason=f"it picked 0x{answer.suite:06X}, which was not offered")
@@ -140,6 +153,34 @@ class _Removal:
                 self.cut = True
                 return "cut"
 
+    def chosen(self, suites: tuple[int, ...], answer: Chosen) -> None:
+        """Note a pick: the suite, and what it says of the order.
+
+        A server that passes over a suite which it takes has an order of its own; one that picks now this, now
+        that of the same two follows ours.
+        """
+        picked = answer.suite
+        passed_over = suites[: suites.index(picked)]
+        if picked in self.accepted:
+            self.deviates |= any(suite in self.accepted for suite in passed_over)
+            self.follows_ours |= any(
+                other != picked and other in suites and picked in offered for offered, other in self.picks
+            )
+        else:
+            self.deviates |= picked in self.passed_over or any(suite in self.accepted for suite in passed_over)
+            self.accepted[picked] = answer
+            self.runs[-1].append(picked)
+        self.passed_over.update(passed_over)
+        self.picks.append((suites, picked))
+        self.long_offer_answered |= len(suites) > MAX_SUITES
+
+    @property
+    def order(self) -> Order:
+        """Whose order it is, as far as the picks tell; unknown also where they contradict each other."""
+        if self.deviates == self.follows_ours:
+            return "unknown"
+        return "server" if self.deviates else "client"
+
     def chain(self, suites: tuple[int, ...]) -> Sweep[Outcome]:
         """Remove and ask again until the server refuses what is left, or the answer is none."""
         while left := self.without_known(suites):
@@ -149,83 +190,64 @@ class _Removal:
         return "refused"
 
     def check_last_refusal(self) -> Sweep[bool]:
-        """Whether the refusal of all that is left was one, and whose order it is, by one or two more hellos.
+        """Whether the refusal of all that is left was one, by one or two more hellos.
 
-        Offers what is left without the families that may have poisoned it, and behind that the accepted
-        suites in reverse: a server that follows our order takes the last of them, one with its own the first.
+        Offers what is left without the families that may have poisoned it. Where the order is not known yet, the
+        accepted suites follow behind that, in reverse: a server that goes by our order then takes the last of them, which
+        answers both questions at once.
         """
         refusal, left = self.ending, self.rest
         plain = tuple(suite for suite in left if peculiar(suite) not in MISSING_CREDENTIALS)
-        order = () if self._deviated() else tuple(reversed(self.accepted))
-        if len(plain) == len(left) and len(left) + 1 <= MAX_SUITES:
-            plain = ()
-        if len(order) == 1 and not plain:
-            order = ()
-        if not plain and not order:
+        if len(plain) == len(left) and len(left) < MAX_SUITES:
             return True
-        known, first, last = len(self.accepted), next(iter(self.accepted)), next(reversed(self.accepted))
-        outcome = yield from self.pick(plain + order)
-        if outcome == "cut":
-            return False
-        if outcome == "refused":
-            # Refusing what it took before is a contradiction; refusing the rest again is an answer.
-            sound = not order and _same_refusal(refusal, self.ending)
-            self.contradicted = not sound
-            return sound
-        picked = self.picks[-1][1]
-        if len(self.accepted) > known:
-            self.contradicted = True
-            return False
-        self.client_order = len(order) > 1 and picked == last
-        self.server_order = len(order) > 1 and picked == first
-        if self.client_order or len(order) == 1 or not plain:
+        known = len(self.accepted)
+        if self.order == "unknown":
+            if (yield from self.pick(plain + self.reverse())) != "chosen" or len(self.accepted) > known:
+                self.contradicted = not self.cut
+                return False
             self.ending = refusal
+        if self.order == "client" or not plain:
             return True
-        outcome = yield from self.pick(plain)
-        self.contradicted = outcome != "refused"
-        return outcome == "refused"
+        if (yield from self.pick(plain)) == "refused":
+            return _same_refusal(refusal, self.ending)
+        self.contradicted = not self.cut
+        return False
 
     def split(self) -> Sweep[None]:
-        """Ask for what is left in parts that cannot spoil one another."""
-        rest = self.rest
-        ordinary = [suite for suite in rest if peculiar(suite) is None]
-        parts = [ordinary[start : start + MAX_SUITES] for start in range(0, len(ordinary), MAX_SUITES)]
-        odd = [suite for suite in rest if peculiar(suite) not in MISSING_CREDENTIALS | {None}]
-        if parts and len(parts[-1]) + len(odd) <= MAX_SUITES and not self.contradicted:
-            parts[-1] += odd
-        else:
-            parts.append(odd)
-        families = [[suite for suite in rest if peculiar(suite) == family] for family in sorted(MISSING_CREDENTIALS)]
-        parts += families if self.contradicted else [[suite for family in families for suite in family][:MAX_SUITES]]
+        """Ask for what is left in parts that cannot spoil one another.
+
+        Families that a server may not be able to finish are asked together as long as nothing contradicts a refusal,
+        then each by itself.
+        """
+        parts = deque(_parts(self.rest, apart=self.contradicted))
         refusal: Answer | None = None
         while parts and not self.version_refused:
-            part = tuple(parts.pop(0))
-            if not part:
-                continue
+            part = parts.popleft()
             self.runs.append([])
-            outcome = yield from self.chain(part)
-            if outcome == "cut":
+            if (yield from self.chain(part)) == "cut":
                 return
             left = self.without_known(part)
-            if self.runs[-1] and len({peculiar(suite) for suite in left}) > 1:
-                self.contradicted = True
-            suspicious = self.contradicted or not _same_refusal(refusal, self.ending)
-            families = [[suite for suite in left if peculiar(suite) == family] for family in _families(left)]
-            if left and suspicious and len(families) > 1:
-                parts = families + parts
-                continue
+            families = {peculiar(suite) for suite in left}
+            if len(families) > 1:
+                picked_before = bool(self.runs[-1]) and None not in families
+                self.contradicted |= picked_before or not _same_refusal(refusal, self.ending)
+                if self.contradicted:
+                    parts.extendleft(reversed(_parts(left, apart=True)))
+                    continue
             refusal = refusal or self.ending
             self.refused.update(left)
 
+    def reverse(self) -> tuple[int, ...]:
+        """The accepted suites against our order."""
+        return tuple(sorted(self.accepted, key=self.offer.suites.index, reverse=True))[:MAX_SUITES]
+
     def whose_order(self) -> Sweep[None]:
-        """Tell the server's order from ours by offering what it takes in reverse."""
-        if self.cut or len(self.accepted) < 2 or self.client_order or self.server_order or self._deviated():
-            return
-        suites = tuple(reversed(sorted(self.accepted, key=self.offer.suites.index)))[:MAX_SUITES]
-        if (yield from self.pick(suites)) == "chosen":
-            picked = self.picks[-1][1]
-            self.client_order = picked == suites[0]
-            self.server_order = not self.client_order
+        """Tell the server's order from ours by offering what it takes in reverse, and if need be as it was."""
+        for suites in (self.reverse(), self.reverse()[::-1]):
+            if self.cut or len(self.accepted) < 2 or self.order != "unknown":
+                return
+            if (yield from self.pick(suites)) != "chosen":
+                return
 
     def merge(self) -> Sweep[None]:
         """Bring the runs of a server with its own order into one, by binary insertion.
@@ -233,36 +255,33 @@ class _Removal:
         A hello of two suites settles what no pick has settled before.
         """
         runs = sorted((run for run in self.runs if run), key=len, reverse=True)
-        if self.client_order or len(runs) < 2 or not (self.server_order or self._deviated()):
+        if len(runs) < 2 or self.order != "server":
             return
         merged = list(runs[0])
         for run in runs[1:]:
             lowest = 0
             for suite in run:
-                highest = len(merged)
+                highest, middle = len(merged), lowest  # the next place is the likeliest
                 while lowest < highest:
-                    middle = (lowest + highest) // 2
                     before = self._precedes(suite, merged[middle])
                     if before is None:
                         if (yield from self.pick((merged[middle], suite))) != "chosen":
                             return
                         before = self.picks[-1][1] == suite
                     lowest, highest = (lowest, middle) if before else (middle + 1, highest)
+                    middle = (lowest + highest) // 2
                 merged.insert(lowest, suite)
                 lowest += 1
         self.runs = [merged]
 
     def found(self, *, settled: bool) -> SuitesFound:
         """What this sweep has found out so far."""
-        undecided = () if settled else self.rest
         in_order = [suite for run in self.runs for suite in run]
-        one_run = sum(1 for run in self.runs if run) == 1
-        order: Literal["server", "client", "unknown"] = "unknown"
-        if self.client_order:
-            order = "client"
+        order = self.order
+        if order == "client":
             in_order.sort(key=self.offer.suites.index)
-        elif one_run and (self.server_order or self._deviated()):
-            order = "server"
+        elif sum(1 for run in self.runs if run) > 1:
+            order = "unknown"
         return SuitesFound(
             protocol=self.offer.protocol,
             state="accepted" if self.accepted else "refused" if settled else "unknown",
@@ -270,7 +289,7 @@ class _Removal:
             order=order,
             complete=settled,
             ending=self.ending,
-            undecided=undecided,
+            undecided=() if settled else self.rest,
             hellos=self.hellos,
             max_suites=self.max_suites,
         )
@@ -284,13 +303,18 @@ class _Removal:
                 return False
         return None
 
-    def _deviated(self) -> bool:
-        """Whether a pick passed over a suite that we had put before it and that the server takes."""
-        return any(suite in self.accepted for suites, picked in self.picks for suite in suites[: suites.index(picked)])
 
-
-def _families(suites: tuple[int, ...]) -> list[str | None]:
-    return list(dict.fromkeys(peculiar(suite) for suite in suites))
+def _parts(suites: tuple[int, ...], *, apart: bool) -> list[tuple[int, ...]]:
+    """Chunks of at most `MAX_SUITES`: ordinary suites, then peculiar ones, every family by itself if `apart`."""
+    groups: dict[str | bool | None, list[int]] = {}
+    for suite in suites:
+        family = peculiar(suite)
+        groups.setdefault(family if apart else family in MISSING_CREDENTIALS, []).append(suite)
+    return [
+        tuple(group[start : start + MAX_SUITES])
+        for group in sorted(groups.values(), key=lambda group: peculiar(group[0]) is not None)
+        for start in range(0, len(group), MAX_SUITES)
+    ]
 
 
 def _same_refusal(one: Answer | None, other: Answer | None) -> bool:

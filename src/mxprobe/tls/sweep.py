@@ -15,6 +15,8 @@ from mxprobe.terms import Protocol
 from mxprobe.tls.offer import Answer, Chosen, Closed, Offer, Refused
 
 T = TypeVar("T")
+U = TypeVar("U")
+V = TypeVar("V")
 K = TypeVar("K", bound=Hashable)
 
 Wanted = tuple[Offer, ...]
@@ -84,6 +86,18 @@ def together(sweeps: Mapping[K, Sweep[T]]) -> Sweep[dict[K, T]]:
         for key in [key for key, offers in wanted.items() if exchange[0] in offers]:
             advance(key, exchange)
     return {key: found[key] for key in sweeps}
+
+
+def both(one: Sweep[T], other: Sweep[U]) -> Sweep[tuple[T, U]]:
+    """Run two sweeps of different kinds side by side."""
+    first: list[T] = []
+    second: list[U] = []
+
+    def keep(sweep: Sweep[V], results: list[V]) -> Sweep[None]:
+        results.append((yield from sweep))
+
+    yield from together({"one": keep(one, first), "other": keep(other, second)})
+    return first[0], second[0]
 
 
 def sslv2_kinds(offer: Offer) -> Sweep[SuitesFound]:

@@ -8,13 +8,14 @@ import pytest
 from rich.console import Console
 
 from examples import targets
-from mxprobe.facts import Natural, ProtocolFacts, Starttls, Suite, Target
+from mxprobe.facts import Natural, ProfileAnswer, ProtocolFacts, Starttls, Suite, Target
+from mxprobe.report.ranking import verdict_on
 from mxprobe.report.terminal import print_summary, print_target
 from mxprobe.routing.route import MxHost, Route, RouteError
 from mxprobe.smtp.replies import Reply
-from mxprobe.terms import Endpoint
 from mxprobe.trust.certificate import Certificate
 from mxprobe.trust.verification import VerifyStep
+from mxprobe.verdict.rules import judge
 
 GOLDEN = Path(__file__).parents[2] / "data" / "report"
 
@@ -77,13 +78,13 @@ def test_a_problem_is_told_before_any_evidence() -> None:
 
 def test_what_is_well_is_told_only_when_asked_for() -> None:
     assert "ok        starttls: yes" not in shown(targets.GOOD)
-    assert "ok        starttls: yes" in shown(targets.GOOD, verbose=True)
+    assert "ok        starttls: yes  STARTTLS works  (RFC 3207)" in shown(targets.GOOD, verbose=True)
 
 
 def test_verbose_numbers_suites_and_names_them_as_iana_does() -> None:
     text = shown(targets.GOOD, verbose=True)
     assert " 1. ECDHE-RSA-AES256-GCM-SHA384  0x00C030\n" in text
-    assert "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\n" in text
+    assert "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384  seen up to ServerHelloDone\n" in text
     assert "greeting     220 mx1.example.test ESMTP" in text
     assert "ehlo         PIPELINING  SIZE 10240000  STARTTLS" in text
 
@@ -109,6 +110,24 @@ def test_a_server_hello_alone_is_not_shown_as_support() -> None:
     assert "(only a ServerHello seen)" in shown(
         with_endpoint(natural=Natural(protocol="SSLv3", suite="RC4-SHA", reached="selected"))
     )
+
+
+def test_remarks_on_what_works_are_told_too() -> None:
+    limit = replace(targets.accepted(targets.ECDHE_AES256), reason="no answer to offers of more than 64 suites")
+    text = shown(
+        with_endpoint(
+            starttls=Starttls(state="works", reason="OpenSSL's own handshake fails"),
+            protocols={"TLSv1.2": limit},
+            profiles=(
+                ProfileAnswer(
+                    profile="outbound", state="no", protocol="TLSv1", suite="RC4-SHA", reason="then alert 40"
+                ),
+            ),
+        )
+    )
+    assert "OpenSSL's own handshake fails" in "".join(text.splitlines()[:5])
+    assert "complete no answer to offers of more than 64 suites" in " ".join(text.split())
+    assert "profile outbound: no  TLSv1 RC4-SHA  then alert 40" in text
 
 
 def test_undecided_suites_are_named() -> None:
@@ -274,7 +293,10 @@ def test_the_summary_of_an_unresolved_target_says_why() -> None:
     assert "unknown: servfail" in " ".join(summary(targets.UNRESOLVED))
 
 
-def test_a_verdict_names_its_endpoint_as_the_terms_do() -> None:
-    facts = targets.GOOD.endpoints[0]
-    name = str(Endpoint(host=facts.host, address=facts.address, port=facts.port))
-    assert {verdict.endpoint for verdict in targets.GOOD.verdicts} == {name}
+def test_real_verdicts_are_recognised_whatever_the_address_family() -> None:
+    facts = tuple(targets.endpoint("mx1.example.test", address) for address in ("192.0.2.1", "2001:db8::1"))
+    literal = targets.endpoint("192.0.2.9", "192.0.2.9")
+    target = judge("example.test", targets.GOOD.route, (*facts, literal), targets.SEEN_AT)
+    assert verdict_on(target, facts[0], "trusted") is not verdict_on(target, facts[1], "trusted") is not None
+    assert verdict_on(target, literal, "trusted") is not None
+    assert "starttls: yes  STARTTLS works  at all 3 endpoints" in shown(target, verbose=True)

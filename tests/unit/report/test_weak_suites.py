@@ -1,8 +1,12 @@
 """Weak suites are known by their names, in OpenSSL's, IANA's and SSLv2's spelling."""
 
+from pathlib import Path
+
 import pytest
 
 from mxprobe.report.weak_suites import weaknesses
+
+CATALOGUES = Path(__file__).parents[3] / "data" / "openssl"
 
 
 @pytest.mark.parametrize(
@@ -43,3 +47,20 @@ def test_any_name_suffices_and_none_is_no_name() -> None:
     assert weaknesses("0x000005", "TLS_RSA_WITH_RC4_128_SHA") == ("RC4",)
     assert weaknesses("0x00FEFE", None) == ()
     assert weaknesses("RC4-SHA", "TLS_RSA_WITH_RC4_128_SHA") == ("RC4",)
+
+
+@pytest.mark.parametrize("catalogue", sorted(CATALOGUES.glob("openssl-*.tsv")), ids=lambda path: path.stem)
+def test_names_say_what_openssl_says_of_each_suite(catalogue: Path) -> None:
+    """The catalogues are SSL_CIPHER_description's own words for kx, au, enc and mac."""
+    lines = [line.split("\t") for line in catalogue.read_text().splitlines() if not line.startswith("#")]
+    columns, *rows = lines
+    assert len(rows) > 100
+    for row in rows:
+        suite = dict(zip(columns, row, strict=False))
+        cipher = suite["enc"].partition("(")[0]
+        expected = {cipher} & {"RC4", "DES", "3DES"}
+        expected |= {"NULL"} if cipher == "None" else set()
+        expected |= {"anonymous"} if suite["au"] == "None" else set()
+        expected |= {"MD5"} if suite["mac"] == "MD5" else set()
+        expected |= {"export"} if "export" in suite.get("extra", "") else set()
+        assert set(weaknesses(suite["name"])) == expected, suite["name"]

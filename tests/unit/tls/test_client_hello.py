@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +156,6 @@ def test_no_hello_is_256_to_511_bytes_long(protocol: Protocol) -> None:
         assert decode_client_hello(hello).suites[:count] == tuple(range(count))
     assert not [length for length in lengths if 256 <= length <= 511]
     assert 512 in lengths
-    assert all(later >= earlier for earlier, later in pairwise(lengths))
 
 
 def test_openssl_pads_to_the_same_length() -> None:
@@ -294,13 +292,20 @@ def test_what_is_no_hello_is_refused(data: bytes, reason: str) -> None:
     assert not isinstance(refused.value, Truncated)
 
 
-@given(st.binary() | st.binary().map(lambda data: b"\x16\x03\x01" + len(data).to_bytes(2, "big") + data))
-def test_any_bytes_raise_nothing_but_wire_error(data: bytes) -> None:
+def complaint(data: bytes) -> str:
+    """Why the reader refuses these bytes; empty if it does not."""
     try:
         decode_client_hello(data)
     except WireError as error:
-        assert str(error).isascii()
-        assert str(error).isprintable()
+        return str(error)
+    return ""
+
+
+@given(st.binary() | st.binary().map(lambda data: b"\x16\x03\x01" + len(data).to_bytes(2, "big") + data))
+def test_any_bytes_raise_nothing_but_wire_error(data: bytes) -> None:
+    text = complaint(data)
+    assert text.isascii()
+    assert text.isprintable()
 
 
 @given(offers, st.data())
@@ -308,10 +313,7 @@ def test_any_damage_raises_nothing_but_wire_error(offer: Offer, data: st.DataObj
     hello = bytearray(encode_client_hello(offer, random=RANDOM))
     for _ in range(data.draw(st.integers(1, 4))):
         hello[data.draw(st.integers(0, len(hello) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        decode_client_hello(bytes(hello))
-    except WireError as error:
-        assert str(error).isprintable()
+    assert complaint(bytes(hello)).isprintable()
 
 
 def test_groups_are_called_as_tlslite_calls_them() -> None:

@@ -1,0 +1,199 @@
+"""What a removal sweep finds, against model servers of which everything is known."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from servers.model import Asked, ModelServer
+
+from mxprobe.terms import Protocol
+from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent, Throttled
+from mxprobe.tls.removal import MAX_SUITES, accepted_suites, version_accepted
+from mxprobe.tls.suites import candidates, peculiar
+from mxprobe.tls.sweep import SuitesFound
+
+VERSION: Protocol = "TLSv1.2"
+ALL = candidates(VERSION)
+ORDINARY = tuple(suite for suite in ALL if peculiar(suite) is None)
+FAMILY = {family: tuple(s for s in ALL if peculiar(s) == family) for family in ("SRP", "PSK", "anonymous", "export")}
+
+suite_lists = st.lists(st.sampled_from(ALL), unique=True, max_size=40).map(tuple)
+
+
+def sweep(server: ModelServer, version: Protocol = VERSION) -> tuple[SuitesFound, Asked]:
+    asked = Asked(server.answer)
+    found = asked.run(accepted_suites([Offer(protocol=version, suites=candidates(version))]))
+    return found[version], asked
+
+
+@given(suites=suite_lists)
+def test_finds_exactly_the_set_in_the_servers_order(suites: tuple[int, ...]) -> None:
+    found, _ = sweep(ModelServer(suites={VERSION: suites}))
+    assert found.complete
+    assert set(found.suites) == set(suites)
+    if found.order == "server":
+        assert found.suites == suites
+
+
+@given(suites=suite_lists)
+def test_finds_exactly_the_set_of_a_server_that_follows_the_client(suites: tuple[int, ...]) -> None:
+    found, _ = sweep(ModelServer(suites={VERSION: suites}, prefers_own_order=False))
+    assert found.complete
+    assert found.suites == tuple(sorted(suites, key=ALL.index))
+    assert found.order == ("client" if len(suites) > 1 else "unknown")
+
+
+@given(suites=st.lists(st.sampled_from(ALL), unique=True, min_size=2, max_size=40).map(tuple))
+def test_tells_whose_order_it_is(suites: tuple[int, ...]) -> None:
+    found, _ = sweep(ModelServer(suites={VERSION: suites}))
+    assert found.order == "server"
+
+
+@given(suites=st.lists(st.sampled_from(ORDINARY[:MAX_SUITES]), unique=True, min_size=2, max_size=60).map(tuple))
+def test_costs_n_plus_two_hellos_on_an_ordinary_server_that_follows_the_client(suites: tuple[int, ...]) -> None:
+    found, asked = sweep(ModelServer(suites={VERSION: suites}, prefers_own_order=False))
+    assert len(asked.offers) == found.hellos == len(suites) + 2
+
+
+@given(suites=st.lists(st.sampled_from(ORDINARY[:MAX_SUITES]), unique=True, min_size=2, max_size=60).map(tuple))
+def test_costs_n_plus_three_hellos_at_most_on_an_ordinary_server_with_its_own_order(suites: tuple[int, ...]) -> None:
+    _, asked = sweep(ModelServer(suites={VERSION: suites}))
+    assert len(asked.offers) <= len(suites) + 3
+
+
+def test_a_refused_version_costs_one_hello() -> None:
+    found, asked = sweep(ModelServer(suites={"TLSv1.3": (0x1301,)}))
+    assert (found.state, found.complete, len(asked.offers)) == ("refused", True, 1)
+
+
+def test_a_version_refused_by_any_other_alert_costs_two_beside_one_that_works() -> None:
+    server = ModelServer(suites={VERSION: ORDINARY[:9]}, version_refusal=Refused(alert=40))
+    asked = Asked(server.answer)
+    found = asked.run(accepted_suites(Offer(protocol=p, suites=candidates(p)) for p in (VERSION, "SSLv3")))
+    assert found["SSLv3"].state == "refused"
+    assert found["SSLv3"].complete
+    assert sum(offer.protocol == "SSLv3" for offer in asked.offers) == 2
+
+
+def test_an_answer_in_an_older_version_refuses_the_one_that_was_asked() -> None:
+    only = Chosen(protocol="SSLv3", suite=5)
+    asked = Asked(lambda offer: only)
+    found = asked.run(accepted_suites([Offer(protocol=VERSION, suites=ALL)]))[VERSION]
+    assert (found.state, found.complete, found.ending) == ("refused", True, only)
+    assert len(asked.offers) == 1
+
+
+@given(
+    good=st.lists(st.sampled_from(ORDINARY), unique=True, min_size=1, max_size=30),
+    family=st.sampled_from(["SRP", "PSK", "anonymous"]),
+    others=st.lists(st.sampled_from(FAMILY["export"]), unique=True, max_size=4),
+    data=st.data(),
+    own=st.booleans(),
+    alert=st.sampled_from([40, 80, 115]),
+)
+def test_a_family_that_cannot_be_finished_does_not_hide_what_works(
+    good: list[int], family: str, others: list[int], data: st.DataObject, own: bool, alert: int
+) -> None:
+    poison = FAMILY[family]
+    order = tuple(data.draw(st.permutations([*good, *others, *poison])))
+    server = ModelServer(
+        suites={VERSION: order},
+        poison=frozenset(poison),
+        poison_answer=Refused(alert=alert),
+        prefers_own_order=own,
+    )
+    found, _ = sweep(server)
+    assert found.complete
+    assert set(found.suites) == {*good, *others}
+    if found.order == "server":
+        assert found.suites == tuple(suite for suite in order if suite not in poison)
+
+
+def test_openssl_with_srp_but_no_user_is_swept_in_full() -> None:
+    """Seen on OpenSSL 1.0.2: alert 115 after two suites, though 65 work."""
+    order = (*ORDINARY[:2], *FAMILY["SRP"], *ORDINARY[2:65])
+    server = ModelServer(suites={VERSION: order}, poison=frozenset(FAMILY["SRP"]))
+    found, _ = sweep(server)
+    assert found.suites == ORDINARY[:65]
+    assert found.complete
+
+
+@given(suites=suite_lists, longest=st.integers(MAX_SUITES, 200), own=st.booleans(), silent=st.booleans())
+def test_a_server_that_fails_long_offers_is_swept_in_chunks(
+    suites: tuple[int, ...], longest: int, own: bool, silent: bool
+) -> None:
+    too_long: Answer = Silent(stage="hello", seconds=15) if silent else Refused(alert=50)
+    server = ModelServer(suites={VERSION: suites}, longest=longest, too_long=too_long, prefers_own_order=own)
+    found, asked = sweep(server)
+    assert found.complete
+    assert set(found.suites) == set(suites)
+    assert sum(len(offer.suites) > longest for offer in asked.offers) <= 2
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        Silent(stage="hello", seconds=15),
+        Throttled(stage="greeting", reply="421 too many"),
+        Closed(stage="greeting", how="eof"),
+        Garbled(stage="hello", reason="plain text"),
+    ],
+)
+@given(suites=st.lists(st.sampled_from(ALL), unique=True, min_size=4, max_size=40).map(tuple), data=st.data())
+@settings(max_examples=40)
+def test_a_sweep_cut_short_says_so_and_claims_nothing(
+    ending: Answer, suites: tuple[int, ...], data: st.DataObject
+) -> None:
+    after = data.draw(st.integers(0, len(suites) - 1))
+    server = ModelServer(suites={VERSION: suites})
+    count = iter(range(10_000))
+    found = Asked(lambda offer: server.answer(offer) if next(count) < after else ending).run(
+        accepted_suites([Offer(protocol=VERSION, suites=ALL)])
+    )[VERSION]
+    assert not found.complete
+    assert found.state == ("accepted" if found.suites else "unknown")
+    assert set(found.suites) <= set(suites)
+    assert set(suites) - set(found.suites) <= set(found.undecided)
+
+
+@given(suites=suite_lists)
+def test_a_server_that_closes_instead_of_an_alert_is_asked_twice_before_that_counts(suites: tuple[int, ...]) -> None:
+    found, asked = sweep(ModelServer(suites={VERSION: suites}, refusal=Closed(stage="hello", how="eof")))
+    assert found.complete
+    assert set(found.suites) == set(suites)
+    assert len(set(asked.offers)) == len(asked.offers)
+
+
+def test_one_stray_close_loses_nothing() -> None:
+    server = ModelServer(suites={VERSION: ORDINARY[:20]})
+    strays = {3, 11}
+    count = iter(range(1000))
+    asked = Asked(lambda o: Closed(stage="hello", how="reset") if next(count) in strays else server.answer(o))
+    found = asked.run(accepted_suites([Offer(protocol=VERSION, suites=ALL)]))[VERSION]
+    assert found.suites == ORDINARY[:20]
+    assert found.complete
+
+
+def test_a_suite_that_was_not_offered_ends_the_sweep_without_a_claim() -> None:
+    found = Asked(lambda offer: Chosen(protocol=VERSION, suite=0xBEEF)).run(
+        accepted_suites([Offer(protocol=VERSION, suites=ALL)])
+    )[VERSION]
+    assert (found.state, found.complete) == ("unknown", False)
+    assert isinstance(found.ending, Garbled)
+
+
+def test_no_offer_is_longer_than_128_suites_before_one_was_answered() -> None:
+    asked = Asked(ModelServer(suites={}, version_refusal=Refused(alert=40)).answer)
+    asked.run(accepted_suites([Offer(protocol=VERSION, suites=ALL)]))
+    assert max(len(offer.suites) for offer in asked.offers) <= MAX_SUITES
+    assert {suite for offer in asked.offers for suite in offer.suites} == set(ALL)
+
+
+@given(suites=suite_lists)
+def test_asking_for_a_version_alone_claims_one_suite_and_no_more(suites: tuple[int, ...]) -> None:
+    asked = Asked(ModelServer(suites={VERSION: suites}).answer)
+    found = asked.run(version_accepted(Offer(protocol=VERSION, suites=ALL)))
+    assert len(asked.offers) == 1
+    assert not found.complete
+    assert found.state == ("accepted" if set(suites) & set(asked.offers[0].suites) else "unknown")
