@@ -53,8 +53,10 @@ class Endpoint:
     service: Service = "smtp"
 
     def __str__(self) -> str:
-        address = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{self.host}[{address}]:{self.port}" if self.host != self.address else f"{address}:{self.port}"
+        """As Postfix logs it: ``mx1.example.com[192.0.2.1]:25``; an address alone stands for itself."""
+        if self.host == self.address:
+            return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        return f"{self.host}[{self.address}]:{self.port}"
 
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")

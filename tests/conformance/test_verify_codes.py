@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from servers.certificates import CLIENT_AUTH, DAY, Authority, Issued, hashed_directory, make_leaf
 
 from mxprobe.trust.verification import Verification, load_trust_store, longer_than_limit, verify_chain
+from servers.certificates import CLIENT_AUTH, DAY, Authority, Issued, hashed_directory, make_leaf
 
 NAME = "mx.example.test"
 Step = tuple[int, int, str]
@@ -290,14 +290,9 @@ def steps(verification: Verification) -> tuple[Step, ...]:
 
 def s_client(chain: Chain, directory: Path, *trust: str, depth: int) -> Said:
     with s_server(chain, directory) as port:
-        ran = subprocess.run(
-            ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-cipher", "DEFAULT@SECLEVEL=0"]
-            + ["-verify", str(depth), "-verify_return_error", *trust],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-cipher", "DEFAULT@SECLEVEL=0"]
+        command += ["-verify", str(depth), "-verify_return_error", *trust]
+        ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     code = re.search(r"Verify return code: (\d+) \((.*)\)", ran.stdout)
     assert code, ran.stdout + ran.stderr
     said: list[Step] = []

@@ -1,4 +1,4 @@
-"""One pass over a configuration, with peers that the test plays: who is asked, how often, with what, and what is kept."""
+"""One pass over a configuration, with peers that the test plays: who is asked, how often, and what is kept."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ async def test_only_the_groups_that_were_named_are_scanned(tmp_path: Path, store
     assert peers.resolved.keys() == {"b.example", "c.example"}
     assert set().union(*peers.profiles.values()) == {"new"}
     assert len(result.report.targets) == 2
-    with pytest.raises(InvalidSetting, match="there is no group 'third'; did you mean 'first'"):
+    with pytest.raises(InvalidSetting, match="there is no group 'third' .allowed: first, second"):
         await scanned(configured(tmp_path), store, peers, groups=("third",))
 
 
@@ -292,17 +292,16 @@ async def test_an_error_of_the_program_at_one_target_leaves_the_others_their_res
     tmp_path: Path, store: Store
 ) -> None:
     peers = Peers()
-    peers.failing = {"192.0.2.1": ZeroDivisionError("a fault of ours"), "a.example": KeyError("another")}
+    peers.failing = {"192.0.2.2": ZeroDivisionError("a fault of ours"), "c.example": KeyError("another")}
     with pytest.raises(ExceptionGroup) as caught:
         await scanned(configured(tmp_path), store, peers)
     assert sorted(note for error in caught.value.exceptions for note in error.__notes__) == [
-        "while asking a.example",
-        "while asking mx1.example[192.0.2.1]:25",
-        "while asking mx2.example[192.0.2.1]:25",
+        "while asking c.example",
+        "while asking mx1.example[192.0.2.2]:25",
     ]
     peers.failing = {}
     result = await scanned(configured(tmp_path), store, peers)
-    assert (result.resumed, result.endpoints_kept, result.endpoints_asked) == (True, 1, 3)
+    assert (result.resumed, result.endpoints_kept, result.endpoints_asked) == (True, 2, 2)
 
 
 async def test_what_the_user_has_to_mend_stops_the_scan_and_is_raised_as_it_is(tmp_path: Path, store: Store) -> None:

@@ -83,17 +83,18 @@ def asked(log: Path) -> Counter[str]:
     return Counter(log.read_text().splitlines()) if log.exists() else Counter()
 
 
-async def kept(configuration: Path) -> tuple[list[str], dict[Endpoint, EndpointFacts], Report | None]:
-    """Routes, endpoints and the report of the first scan in the database."""
+async def kept(configuration: Path) -> tuple[set[str], dict[Endpoint, EndpointFacts], Report | None]:
+    """What the database holds of the only scan in it: next-hops with a route, endpoints with facts, the report."""
     async with open_store(read_configuration(configuration).store_url, read_only=True) as store:
         report = await store.latest()
-        from mxprobe.store import Scan
-
-        assert report is None or report.started_at.tzinfo is not None
-        scan = Scan(id=1, started_at=report.started_at, targets=(), settings_digest="") if report else None
-        if scan is None:
-            return [], {}, None
-        return list(await store.routes_of(scan)), await store.endpoints_of(scan), report
+    if report is None:
+        return set(), {}, None
+    endpoints = {
+        Endpoint(host=facts.host, address=facts.address, port=facts.port): facts
+        for target in report.targets
+        for facts in target.endpoints
+    }
+    return {target.next_hop for target in report.targets}, endpoints, report
 
 
 @pytest.mark.parametrize("lines", [1, 15, DOMAINS + 2, DOMAINS + 20, DOMAINS + HOSTS])

@@ -37,8 +37,9 @@ def gnutls_server(
 ) -> Iterator[RunningServer]:
     """Run `gnutls-serv` on a free port with a priority string (GnuTLS manual §6.10), without SMTP.
 
-    `certificates` are RSA, EC and DSA unless given. With `psk` it has a key to serve the PSK suites with; it never has an
-    SRP password file, so a priority string with SRP makes a server that picks suites it cannot finish.
+    `certificates` are RSA, EC and DSA unless given; TLS 1.2 clients get DHE-DSS only if they offer DSA with SHA-1.
+    With `psk` it has a key to serve the PSK suites with. It never has an SRP password file, so a priority string
+    with SRP makes a server that picks suites it cannot finish.
 
     Raises:
         RuntimeError: it does not start, or the priority string is wrong.

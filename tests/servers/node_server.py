@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mxprobe.terms import Protocol
 from servers.certificates import Issued
-from servers.running import RunningServer, certificate, free_port, server_directory, started
+from servers.running import RunningServer, Suites, certificate, free_port, server_directory, started
 
 SSLV2_SUITES: Mapping[str, int] = {
     "RC4-MD5": 0x010080,
@@ -101,16 +101,12 @@ def node_server(
             "port": port,
         }
         log = directory / "node.log"
-        command = [node, script, json.dumps(settings)]
+        command: list[str | Path] = [node, script, json.dumps(settings)]
         with started("node 0.10.28", command, log=log, environment={"NODE_PATH": ""}, ready=port) as process:
             yield RunningServer(
                 name="OpenSSL 1.0.1g",
                 port=port,
-                expected={
-                    protocol: found
-                    for protocol in _METHODS[method]
-                    if (found := frozenset(table[name] for name in suites for table in _tables(protocol) if name in table))
-                },
+                expected=_expected(_METHODS[method], suites),
                 certificates=(shown,),
                 log=log,
                 process_id=process.popen.pid,
@@ -133,7 +129,12 @@ def old_node() -> Path:
     return binary
 
 
-def _tables(protocol: Protocol) -> tuple[Mapping[str, int], ...]:
-    if protocol == "SSLv2":
-        return (SSLV2_SUITES,)
-    return (SSLV3_SUITES, TLSV12_SUITES) if protocol == "TLSv1.2" else (SSLV3_SUITES,)
+def _expected(protocols: Sequence[Protocol], enabled: Sequence[str]) -> Suites:
+    expected: dict[Protocol, frozenset[int]] = {}
+    for protocol in protocols:
+        suites = SSLV2_SUITES if protocol == "SSLv2" else SSLV3_SUITES
+        if protocol == "TLSv1.2":
+            suites = {**SSLV3_SUITES, **TLSV12_SUITES}
+        if found := frozenset(suites[name] for name in enabled if name in suites):
+            expected[protocol] = found
+    return expected

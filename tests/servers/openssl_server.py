@@ -47,8 +47,8 @@ def openssl_suites(
     """What a server of the system's OpenSSL accepts with this configuration, by `openssl ciphers -V -s`.
 
     `authentications` are the words of its certificates as `authentication` gives them, and None for anonymous
-    suites. SRP suites are left out: they need a user file. Below TLS 1.2 OpenSSL 3 serves nothing unless the security level is 0
-    (CHANGES of 3.0: SHA-1 signatures are not allowed at level 1), although the suites stay in the list.
+    suites. SRP suites are left out: they need a user file. Below TLS 1.2 OpenSSL 3 serves nothing unless the
+    security level is 0 (CHANGES of 3.0: no SHA-1 signatures at level 1), although the suites stay in the list.
     """
     accepted: dict[Protocol, frozenset[int]] = {}
     for protocol in protocols:

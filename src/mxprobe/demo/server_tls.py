@@ -59,10 +59,14 @@ def tlslite_tls(
     Only static RSA is spoken: it is what such old servers are known for, and a hello costs no signature.
     """
     settings = HandshakeSettings()
-    settings.minVersion, settings.maxVersion = versions
+    oldest, newest = settings.minVersion, settings.maxVersion = versions
+    # Without this, what a client lists in supported_versions would win over the newest version allowed.
+    settings.versions = [(3, minor) for minor in range(newest[1], oldest[1] - 1, -1)]
     settings.cipherNames = list(ciphers)
     settings.macNames = ["sha", "md5"]
     settings.keyExchangeNames = ["rsa"]
+    # Younger than such servers, and over SSLv3 tlslite fails where both sides agree on it.
+    settings.useExtendedMasterSecret = settings.useEncryptThenMAC = False
     chain = X509CertChain()
     chain.parsePemList(certificates_pem)
     key = parsePEMKey(key_pem, private=True)
@@ -122,7 +126,7 @@ class _TlsliteTls:
             certChain=chain, privateKey=key, settings=settings
         )
         # A read that waits for the rest of a record: tlslite keeps what it already has only in this iterator.
-        self._reading: Iterator[int | bytearray] = iter(())
+        self._reading: Iterator[int | bytes] = iter(())
 
     def feed(self, data: bytes) -> bytes:
         self._socket.incoming += data
@@ -134,7 +138,7 @@ class _TlsliteTls:
                 piece = next((item for item in self._reading if item != 1), None)
                 if piece == 0:
                     break
-                if isinstance(piece, bytearray):
+                if isinstance(piece, bytes):
                     received += piece
                 if self._tls.closed:
                     self.state = "closed"

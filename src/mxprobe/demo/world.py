@@ -67,15 +67,15 @@ async def demo_world() -> AsyncIterator[DemoWorld]:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="mxprobe-demo-")))
         servers, ca_file = await asyncio.to_thread(_prepare, directory)
         domains: list[DemoDomain] = []
-        records = ["null-mx.example. 60 IN MX 0 ."]
+        records = ["null-mx.example. MX 0 ."]
         for number, mail in enumerate(servers, start=_FIRST_ADDRESS):
             host = mail.server.name
             address, port = await stack.enter_async_context(serving(mail.server, f"127.0.0.{number}"))
-            records.append(f"{host}. 60 IN A {address}")
+            records.append(f"{host}. A {address}")
             for domain in mail.domains:
-                records.append(f"{domain.name}. 60 IN MX 10 {domain.alias or host}.")
+                records.append(f"{domain.name}. MX 10 {domain.alias or host}.")
                 if domain.alias:
-                    records.append(f"{domain.alias}. 60 IN CNAME {host}.")
+                    records.append(f"{domain.alias}. CNAME {host}.")
                 domains.append(DemoDomain(next_hop=f"{domain.name}:{port}", expect=domain.expect))
         names = await stack.enter_async_context(name_server("\n".join(records) + "\n"))
         yield DemoWorld(resolver=names.address, domains=(*domains, *_WITHOUT_SERVER), ca_file=ca_file)
@@ -94,7 +94,6 @@ depth = {_toml(depth)}
 
 [limits]  # all on this machine: nobody has to be spared
 per_address = 8
-per_provider_per_minute = 100000
 
 [profiles.{DEMO_PROFILE_NAME}]
 protocols = {_toml(DEMO_PROFILE_PROTOCOLS)}
@@ -106,7 +105,7 @@ next_hops = [
 {next_hops}
 ]
 profile = {_toml(DEMO_PROFILE_NAME)}
-require = ["starttls", "shared-cipher", "trusted", "name-matches"]
+require = ["starttls", "shared-cipher", "trusted", "name-matches", "not-expired"]
 
 [store]
 url = {_toml(database_url)}

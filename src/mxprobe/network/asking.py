@@ -10,12 +10,12 @@ from typing import Literal
 
 from mxprobe.network.session import Session
 from mxprobe.tls.client_hello import encode_client_hello
-from mxprobe.tls.offer import Answer, Closed, Offer
+from mxprobe.tls.offer import Closed, Ending, Offer
 from mxprobe.tls.server_flight import ServerFlight
 
 
-async def ask_on(session: Session, offer: Offer, timeout: float) -> Answer:
-    """Send the hello of an offer, read the answer within `timeout` seconds, and leave."""
+async def ask_on(session: Session, offer: Offer, seconds: float) -> Ending:
+    """Send the hello of an offer, read the answer within `seconds`, and leave."""
     if session.gone:
         session.close()
         return Closed(stage="starttls", how=session.gone)
@@ -24,7 +24,7 @@ async def ask_on(session: Session, offer: Offer, timeout: float) -> Answer:
     session.begin(flight)
     session.send(encode_client_hello(offer, random=os.urandom(32)))
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(seconds):
             answer = await flight.answer
     except TimeoutError:
         answer = flight.reader.timeout()
@@ -36,7 +36,7 @@ async def ask_on(session: Session, offer: Offer, timeout: float) -> Answer:
 class _Flight:
     def __init__(self, offer: Offer) -> None:
         self.reader = ServerFlight(offer)
-        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.answer: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
 
     def received(self, data: bytes) -> None:
         self._settle(self.reader.feed(data))
@@ -45,6 +45,6 @@ class _Flight:
         if not self.answer.done():
             self._settle(self.reader.end(how))
 
-    def _settle(self, answer: Answer | None) -> None:
+    def _settle(self, answer: Ending | None) -> None:
         if answer is not None and not self.answer.done():
             self.answer.set_result(answer)

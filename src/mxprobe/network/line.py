@@ -71,7 +71,7 @@ class Line:
             self.connections += 1
             transcript = None
             if self._trace:
-                transcript = Transcript(f"connection {self.connections} to {self.endpoint}")
+                transcript = Transcript(self.connections, f"connection {self.connections} to {self.endpoint}")
                 self.transcripts.append(transcript)
             started = time.monotonic()
             opened = await open_session(self.endpoint, self._manners, transcript)

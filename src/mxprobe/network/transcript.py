@@ -15,7 +15,8 @@ MAX_BYTES_PER_ENTRY = 16384
 class Transcript:
     """Collects what passes over one connection."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, connection: int, title: str) -> None:
+        self._connection = connection
         self._started = time.monotonic()
         self._entries: list[TranscriptEntry] = []
         self.add("-", "note", title.encode())
@@ -28,7 +29,13 @@ class Transcript:
             direction, layer, data = "-", "note", b"the transcript is cut here: the peer sent too much"
         seconds = time.monotonic() - self._started
         self._entries.append(
-            TranscriptEntry(seconds=seconds, direction=direction, layer=layer, data=bytes(data[:MAX_BYTES_PER_ENTRY]))
+            TranscriptEntry(
+                seconds=seconds,
+                direction=direction,
+                layer=layer,
+                data=bytes(data[:MAX_BYTES_PER_ENTRY]),
+                connection=self._connection,
+            )
         )
 
     @property

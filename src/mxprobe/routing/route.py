@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mxprobe.terms import Endpoint, NextHop
+
 RouteKind = Literal["mx", "implicit-mx", "null-mx", "literal", "error"]
 
 DnsStatus = Literal["ok", "nxdomain", "no-data", "servfail", "refused", "timeout", "truncated", "loop", "malformed"]
@@ -50,3 +52,14 @@ class Route:
     hosts: tuple[MxHost, ...] = ()
     canonical_name: str | None = None
     error: RouteError | None = None
+
+
+def endpoints_behind(next_hop: NextHop, route: Route) -> tuple[Endpoint, ...]:
+    """Every endpoint that a route leads to, in its order: by host, and within a host by address."""
+    return tuple(
+        dict.fromkeys(
+            Endpoint(host=host.name, address=address, port=next_hop.port, service=next_hop.service)
+            for host in route.hosts
+            for address in host.addresses
+        )
+    )

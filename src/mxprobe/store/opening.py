@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -21,7 +22,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, event, inspect
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -71,36 +72,78 @@ async def opened(url: str, *, read_only: bool) -> AsyncIterator[Database]:
         raise StoreError(f"{url}: there is no such database; mxprobe scan makes it")
     if not path.parent.is_dir():
         raise StoreError(f"{url}: the directory {path.parent} does not exist")
-    engine = _engine(path, read_only=read_only)
+    with _in_one_line(url):
+        await _to_its_end(asyncio.to_thread(_make_ready, url, path, read_only=read_only))
+    engine = create_async_engine(_location(path, "aiosqlite", read_only=read_only), pool_size=1, max_overflow=0)
+    _take_transactions_over(engine.sync_engine, read_only=read_only)
     try:
-        with _in_one_line(url):
-            if path.exists():
-                await _inspect(url, path, read_only=read_only)
-            if not read_only:
-                await _prepare(url, engine)
         yield Database(url, engine)
     finally:
         await _to_its_end(engine.dispose())
 
 
-def _engine(path: Path, *, read_only: bool) -> AsyncEngine:
-    query = {"uri": "true"}
+def _make_ready(url: str, path: Path, *, read_only: bool) -> None:
+    """See that the database can be opened, and when it is to be written, that it has WAL and the newest schema.
+
+    Done in one go in a thread of its own: Alembic knows nothing of asyncio, and when aiosqlite cannot open a file,
+    its thread may outlive the event loop and complain on stderr.
+    """
+    if path.exists():
+        # First without writing: what is not ours, or newer than we are, stays as it is.
+        with _connected(path, read_only=True) as connection:
+            found, tables = _schema(connection)
+        if found is None and tables:
+            raise StoreError(f"{url}: this is a database, but not one of mxprobe")
+        if found is None and read_only:
+            raise StoreError(f"{url}: the database is empty; mxprobe scan fills it")
+        if found is not None and found not in _known():
+            raise NewerDatabase(url, found, _newest())
+        if read_only and found != _newest():
+            raise StoreError(f"{url}: the database has the older schema {found}; mxprobe scan brings it up to date")
     if not read_only:
-        query["mode"] = "rwc"
+        _write_ahead(path)
+        # Two processes may come here at once: the write lock lets one migrate, the other finds it done.
+        with _connected(path, read_only=False) as connection:
+            config = Config()
+            config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _write_ahead(path: Path) -> None:
+    """Set WAL mode. SQLite does not wait for other processes when it changes the mode, so we ask again."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+                return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
+
+
+@contextmanager
+def _connected(path: Path, *, read_only: bool) -> Iterator[Connection]:
+    """A connection in a transaction, gone afterwards."""
+    engine = create_engine(_location(path, "pysqlite", read_only=read_only), poolclass=NullPool)
+    _take_transactions_over(engine, read_only=read_only)
+    with engine.begin() as connection:
+        yield connection
+
+
+def _location(path: Path, driver: str, *, read_only: bool) -> URL:
+    if not read_only:
+        mode = "rwc"
     elif os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         # SQLite reads a WAL database with two files beside it, which only a connection that may write takes away
         # again; left behind by root, they would lock out the user who scans.
-        query["mode"] = "rw"
+        mode = "rw"
     else:
-        query["mode"] = "ro"
-    engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=f"file:{quote(str(path))}", query=query),
-        pool_size=1,
-        max_overflow=0,
-        connect_args={"timeout": BUSY_SECONDS},
-    )
-    _take_transactions_over(engine.sync_engine, read_only=read_only)
-    return engine
+        mode = "ro"
+    query = {"uri": "true", "mode": mode, "timeout": str(BUSY_SECONDS)}
+    return URL.create(f"sqlite+{driver}", database=f"file:{quote(str(path))}", query=query)
 
 
 def _take_transactions_over(engine: Engine, *, read_only: bool) -> None:
@@ -120,61 +163,6 @@ def _take_transactions_over(engine: Engine, *, read_only: bool) -> None:
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-async def _inspect(url: str, path: Path, *, read_only: bool) -> None:
-    """Look at a database that is there, without writing, before anything is done with it."""
-    looking = _engine(path, read_only=True)
-    try:
-        async with looking.connect() as connection:
-            found, tables = await connection.run_sync(_schema)
-    finally:
-        await _to_its_end(looking.dispose())
-    if found is None and tables:
-        raise StoreError(f"{url}: this is a database, but not one of mxprobe")
-    if found is None and read_only:
-        raise StoreError(f"{url}: the database is empty; mxprobe scan fills it")
-    if found is not None and found not in _known():
-        raise NewerDatabase(url, found, _newest())
-    if found != _newest() and read_only:
-        raise StoreError(
-            f"{url}: the database has the older schema {found}; the next mxprobe scan brings it up to date"
-        )
-
-
-async def _prepare(url: str, engine: AsyncEngine) -> None:
-    """WAL and the newest schema. Two processes may come here at once: the write lock lets one migrate."""
-    await _write_ahead(engine)
-
-    def migrate(connection: Connection) -> None:
-        found, _tables = _schema(connection)
-        if found is not None and found not in _known():
-            raise NewerDatabase(url, found, _newest())
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-    async with engine.begin() as connection:
-        await connection.run_sync(migrate)
-
-
-async def _write_ahead(engine: AsyncEngine) -> None:
-    """Set WAL mode. SQLite does not wait for other processes when it changes the mode, so we ask again."""
-    attempts_left = int(BUSY_SECONDS / 0.05)
-    while True:
-        try:
-            async with engine.connect() as connection:
-                # Past SQLAlchemy, which would begin a transaction; the mode is set outside of any.
-                driver = (await connection.get_raw_connection()).driver_connection
-                assert driver is not None, "a connection in use has its driver"
-                await (await driver.execute("PRAGMA journal_mode=WAL")).close()
-                return
-        except (DBAPIError, sqlite3.OperationalError) as error:
-            attempts_left -= 1
-            if "locked" not in str(error) or not attempts_left:
-                raise
-        await asyncio.sleep(0.05)
 
 
 def _schema(connection: Connection) -> tuple[str | None, list[str]]:

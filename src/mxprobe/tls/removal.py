@@ -16,6 +16,10 @@ MAX_SUITES = 128
 """Suites in an offer to a server that has not yet shown that it reads longer ones: wolfSSL refuses
 more than 150, others stop at 128."""
 
+MAX_SSLV3_SUITES = 106
+"""The same in SSLv3, which has no extensions to pad with: longer hellos would be of the 256 to 511 bytes on
+which some load balancers hang (RFC 7685 §1)."""
+
 PROTOCOL_VERSION = 70
 """The alert that refuses a version rather than an offer (RFC 8446 §6.2)."""
 
@@ -60,9 +64,10 @@ class _Removal:
 
     def __init__(self, offer: Offer) -> None:
         self.offer = offer
-        self.first_offer = tuple(suite for suite in offer.suites if peculiar(suite) is None)[:MAX_SUITES]
+        self.limit = MAX_SSLV3_SUITES if offer.protocol == "SSLv3" else MAX_SUITES
+        self.first_offer = tuple(suite for suite in offer.suites if peculiar(suite) is None)[: self.limit]
         if not self.first_offer:
-            self.first_offer = offer.suites[:MAX_SUITES]
+            self.first_offer = offer.suites[: self.limit]
         self.accepted: dict[int, Chosen] = {}
         self.refused: set[int] = set()
         self.picks: list[tuple[tuple[int, ...], int]] = []
@@ -92,8 +97,8 @@ class _Removal:
             yield from self.whose_order()
             yield from self.merge()
             return True
-        if not self.long_offer_answered and len(self.rest) > MAX_SUITES and not self.cut_elsewhere:
-            self.max_suites, self.cut = MAX_SUITES, False
+        if not self.long_offer_answered and len(self.rest) > self.limit and not self.cut_elsewhere:
+            self.max_suites, self.cut = self.limit, False
         return False
 
     def second_pass(self, long_offers_work: bool) -> Sweep[bool]:
@@ -172,7 +177,7 @@ class _Removal:
             self.runs[-1].append(picked)
         self.passed_over.update(passed_over)
         self.picks.append((suites, picked))
-        self.long_offer_answered |= len(suites) > MAX_SUITES
+        self.long_offer_answered |= len(suites) > self.limit
 
     @property
     def order(self) -> Order:
@@ -198,7 +203,7 @@ class _Removal:
         """
         refusal, left = self.ending, self.rest
         plain = tuple(suite for suite in left if peculiar(suite) not in MISSING_CREDENTIALS)
-        if len(plain) == len(left) and len(left) < MAX_SUITES:
+        if len(plain) == len(left) and len(left) < self.limit:
             return True
         known = len(self.accepted)
         if self.order == "unknown":
@@ -219,7 +224,7 @@ class _Removal:
         Families that a server may not be able to finish are asked together as long as nothing contradicts a refusal,
         then each by itself.
         """
-        parts = deque(_parts(self.rest, apart=self.contradicted))
+        parts = deque(_parts(self.rest, self.limit, apart=self.contradicted))
         refusal: Answer | None = None
         while parts and not self.version_refused:
             part = parts.popleft()
@@ -232,14 +237,14 @@ class _Removal:
                 picked_before = bool(self.runs[-1]) and None not in families
                 self.contradicted |= picked_before or not _same_refusal(refusal, self.ending)
                 if self.contradicted:
-                    parts.extendleft(reversed(_parts(left, apart=True)))
+                    parts.extendleft(reversed(_parts(left, self.limit, apart=True)))
                     continue
             refusal = refusal or self.ending
             self.refused.update(left)
 
     def reverse(self) -> tuple[int, ...]:
         """The accepted suites against our order."""
-        return tuple(sorted(self.accepted, key=self.offer.suites.index, reverse=True))[:MAX_SUITES]
+        return tuple(sorted(self.accepted, key=self.offer.suites.index, reverse=True))[: self.limit]
 
     def whose_order(self) -> Sweep[None]:
         """Tell the server's order from ours by offering what it takes in reverse, and if need be as it was."""
@@ -304,16 +309,16 @@ class _Removal:
         return None
 
 
-def _parts(suites: tuple[int, ...], *, apart: bool) -> list[tuple[int, ...]]:
-    """Chunks of at most `MAX_SUITES`: ordinary suites, then peculiar ones, every family by itself if `apart`."""
+def _parts(suites: tuple[int, ...], limit: int, *, apart: bool) -> list[tuple[int, ...]]:
+    """Chunks of at most `limit`: ordinary suites, then peculiar ones, every family by itself if `apart`."""
     groups: dict[str | bool | None, list[int]] = {}
     for suite in suites:
         family = peculiar(suite)
         groups.setdefault(family if apart else family in MISSING_CREDENTIALS, []).append(suite)
     return [
-        tuple(group[start : start + MAX_SUITES])
+        tuple(group[start : start + limit])
         for group in sorted(groups.values(), key=lambda group: peculiar(group[0]) is not None)
-        for start in range(0, len(group), MAX_SUITES)
+        for start in range(0, len(group), limit)
     ]
 
 

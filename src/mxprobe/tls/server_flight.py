@@ -23,7 +23,7 @@ from mxprobe.tls.code_points import (
     SERVER_KEY_EXCHANGE,
     SUPPLEMENTAL_DATA,
 )
-from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Reached, Refused, Silent
+from mxprobe.tls.offer import Ending, Chosen, Closed, Garbled, Offer, Reached, Refused, Silent
 from mxprobe.tls.records import HEADER_LENGTH, MessageReader, RecordReader, is_record_header
 from mxprobe.tls.server_messages import (
     ServerHello,
@@ -78,7 +78,7 @@ class ServerFlight:
 
     def __init__(self, offer: Offer) -> None:
         self._offer = offer
-        self._answer: Answer | None = None
+        self._answer: Ending | None = None
         self._evidence = b""
         self._records = RecordReader()
         self._messages = MessageReader()
@@ -91,7 +91,7 @@ class ServerFlight:
         self._certificates: tuple[bytes, ...] = ()
         self._key = ServerKey()
 
-    def feed(self, data: bytes) -> Answer | None:
+    def feed(self, data: bytes) -> Ending | None:
         """Take bytes as they came; the answer once it is known, until then None.
 
         What comes after the answer is ignored.
@@ -110,7 +110,7 @@ class ServerFlight:
             self._answer = self._broken(str(error))
         return self._answer
 
-    def end(self, how: Literal["eof", "reset"]) -> Answer:
+    def end(self, how: Literal["eof", "reset"]) -> Ending:
         """The answer, now that the server has ended the connection.
 
         Before the ServerHello that is `Closed`, or `Refused` if an alert of warning level is all that the server
@@ -127,7 +127,7 @@ class ServerFlight:
                 self._answer = Closed(stage="hello", how=how)
         return self._answer
 
-    def timeout(self) -> Answer:
+    def timeout(self) -> Ending:
         """The answer, now that the time is over.
 
         Before the ServerHello that is `Silent`, be it within a record; only what cannot be TLS is `Garbled`.
@@ -138,7 +138,7 @@ class ServerFlight:
 
     # Records
 
-    def _read(self) -> Answer | None:
+    def _read(self) -> Ending | None:
         while True:
             if self._hello is None and self._records.held >= HEADER_LENGTH:
                 start = self._records.peek(HEADER_LENGTH)
@@ -161,7 +161,7 @@ class ServerFlight:
             if answer is not None:
                 return answer
 
-    def _alerts(self, fragment: bytes) -> Answer | None:
+    def _alerts(self, fragment: bytes) -> Ending | None:
         # Several alerts in a record and alerts split over records are allowed before TLS 1.3 (RFC 5246 §6.2.1).
         self._alert += fragment
         while len(self._alert) >= 2:
@@ -182,7 +182,7 @@ class ServerFlight:
 
     # Handshake messages
 
-    def _handshake(self, fragment: bytes) -> Answer | None:
+    def _handshake(self, fragment: bytes) -> Ending | None:
         self._messages.feed(fragment)
         while (message := self._messages.next_message()) is not None:
             kind, body = message
@@ -198,7 +198,7 @@ class ServerFlight:
                 raise WireError(f"handshake message {kind} in the place of a ServerHello")
         return None
 
-    def _server_hello(self, body: bytes) -> Answer | None:
+    def _server_hello(self, body: bytes) -> Ending | None:
         try:
             self._hello = hello = read_server_hello(body)
         except WireError as error:
@@ -208,7 +208,7 @@ class ServerFlight:
         # All that follows is encrypted, or a second ServerHello after our second hello.
         return self._chosen("selected")
 
-    def _after_hello(self, kind: int, body: bytes) -> Answer | None:
+    def _after_hello(self, kind: int, body: bytes) -> Ending | None:
         order = _ORDER.get(kind, 0)
         if order <= self._order:
             raise WireError(f"handshake message {kind} out of order")
@@ -261,19 +261,19 @@ class ServerFlight:
 
     # What is not TLS
 
-    def _line(self) -> Answer | None:
+    def _line(self) -> Ending | None:
         """A line of text in the place of a record; its end tells more than its start, unless it fills our evidence."""
         line, newline, _ = self._records.peek(MAX_EVIDENCE).partition(b"\n")
         if not newline and len(line) < MAX_EVIDENCE:
             return None
         return self._text(line + newline)
 
-    def _unfinished_line(self) -> Answer | None:
+    def _unfinished_line(self) -> Ending | None:
         """The same when no more will come; None if what came could have become a record."""
         rest = b"" if self._sslv2 is not None else self._records.peek(MAX_EVIDENCE)
         return self._text(rest) if rest and _TEXT.issuperset(rest[:HEADER_LENGTH]) else None
 
-    def _text(self, line: bytes) -> Answer:
+    def _text(self, line: bytes) -> Ending:
         if line[:3].isdigit() and line[3:4] in (b" ", b"-", b"\r", b"\n", b""):
             kind = "plain SMTP text"
         elif line.lstrip()[:5].upper() in (b"<HTML", b"<!DOC", b"HTTP/"):

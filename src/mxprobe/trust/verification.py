@@ -46,6 +46,10 @@ _UNSPECIFIED = 1
 # (9, 10, 13, 14). Every certificate above the failing one was found good before, and s_client says so.
 _FOUND_ON_THE_WAY_DOWN = frozenset({7, 9, 10, 13, 14})
 
+# OpenSSL 4.0 says "... or the system clock is incorrect"; users know, and grep for, the text of 0.9 to 3.x. It is the
+# only one of the codes that a chain can lead to whose text differs.
+_TEXTS = {0: "ok", 9: "certificate is not yet valid"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyStep:
@@ -295,6 +299,8 @@ def _run(store: crypto.X509Store, sent: list[crypto.X509]) -> tuple[int, int, li
 
 
 def _text(code: int) -> str:
+    if code in _TEXTS:
+        return _TEXTS[code]
     from OpenSSL._util import ffi, lib
 
     return str(ffi.string(lib.X509_verify_cert_error_string(code)).decode())

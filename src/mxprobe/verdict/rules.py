@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from mxprobe.facts import EndpointFacts, EvidenceValue, ProtocolFacts, Severity, Target, Verdict
 from mxprobe.routing.route import Route
-from mxprobe.terms import PROTOCOLS, Protocol, State
+from mxprobe.terms import PROTOCOLS, Endpoint, Protocol, State
 from mxprobe.trust.verification import longer_than_limit
 
 EXPIRES_SOON = timedelta(days=14)
@@ -40,9 +40,7 @@ def judge_endpoint(facts: EndpointFacts, time: datetime) -> tuple[Verdict, ...]:
 
 def endpoint_name(facts: EndpointFacts) -> str:
     """How verdicts and reports name an endpoint: ``mx1.example.com[192.0.2.1]:25``."""
-    address = f"[{facts.address}]" if ":" in facts.address or facts.host != facts.address else facts.address
-    host = facts.host if facts.host != facts.address else ""
-    return f"{host}{address}:{facts.port}"
+    return str(Endpoint(host=facts.host, address=facts.address, port=facts.port))
 
 
 def starttls(facts: EndpointFacts) -> Verdict:
@@ -202,7 +200,8 @@ def _of_route(route: Route) -> list[Verdict]:
     for host in route.hosts:
         if host.error:
             evidence = {"status": host.error.status, "refused_addresses": host.refused_addresses}
-            summary = f"{host.name} was not dialled: {host.error.text}"
+            dialled = "not every address was found" if host.addresses else "not dialled"
+            summary = f"{host.name}: {dialled}: {host.error.text}"
             found = _target_verdict("starttls", "unknown", "warning", host.name, summary, evidence, "RFC 5321 §5.1")
             verdicts.append(found)
     return verdicts

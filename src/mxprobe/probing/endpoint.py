@@ -14,9 +14,9 @@ from mxprobe.network.handshake import Failed, Handshake, complete_handshake
 from mxprobe.network.line import Line
 from mxprobe.network.session import Ended, Session
 from mxprobe.network.settings import Manners
-from mxprobe.probe import reading
-from mxprobe.probe.reading import Attempt, Swept
-from mxprobe.probe.settings import Depth
+from mxprobe.probing import reading
+from mxprobe.probing.reading import Attempt, Swept
+from mxprobe.probing.settings import Depth
 from mxprobe.terms import PROTOCOLS, Endpoint, Protocol
 from mxprobe.tls.offer import Answer, Offer
 from mxprobe.tls.removal import accepted_suites, version_accepted

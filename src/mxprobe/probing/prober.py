@@ -1,0 +1,153 @@
+"""Probing next-hops, end to end: routes, endpoints once each, verdicts. This is what the commands and programs use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mxprobe.facts import EndpointFacts, Target, TranscriptEntry
+from mxprobe.mta.profile import Profile
+from mxprobe.network.gate import Gate
+from mxprobe.network.resolver import Resolver
+from mxprobe.network.settings import Manners
+from mxprobe.probing.endpoint import EndpointProbe, EndpointTask, Progress, probe_endpoint
+from mxprobe.probing.settings import ProbeSettings
+from mxprobe.routing.addresses import RoutingPolicy
+from mxprobe.routing.route import Route, endpoints_behind
+from mxprobe.terms import Endpoint, NextHop, parse_next_hop
+from mxprobe.trust.verification import load_trust_store
+from mxprobe.verdict.rules import judge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetProbe:
+    """One next-hop, probed and judged, with the transcript of its connections where that was asked for."""
+
+    target: Target
+    transcript: tuple[TranscriptEntry, ...] = ()
+
+
+class Prober:
+    """One run under one set of settings: limits, resolver, trust and endpoints are shared by all its targets.
+
+    Use it from one event loop.
+
+    Raises:
+        TrustStoreError: the CA file or path cannot be used.
+        InvalidSetting: an address to connect to is none.
+        ResolverError: there is no name server to ask.
+    """
+
+    def __init__(self, settings: ProbeSettings, progress: Progress | None = None) -> None:
+        self.settings = settings
+        self._progress = progress
+        self._trust = load_trust_store(ca_file=settings.ca_file, ca_path=settings.ca_path)
+        self._policy = RoutingPolicy(allow_private=settings.allow_private, connect=settings.connect)
+        self._gate = Gate(settings.limits)
+        self._manners = Manners(
+            ehlo=settings.ehlo,
+            contact=settings.contact,
+            timeouts=settings.timeouts,
+            limits=settings.limits,
+            deadline=settings.deadline,
+        )
+        self._resolver: Resolver | None = None
+        self._probes: dict[tuple[Endpoint, tuple[Profile, ...]], asyncio.Task[EndpointProbe]] = {}
+
+    async def resolve(self, next_hop: NextHop) -> Route:
+        """Where a next-hop leads. A failing DNS is a route in error, not an exception."""
+        if self._resolver is None:
+            servers = (self.settings.resolver,) if self.settings.resolver else None
+            self._resolver = Resolver(nameservers=servers)
+        return await self._resolver.route(next_hop, self._policy)
+
+    async def endpoint(self, endpoint: Endpoint, profiles: tuple[Profile, ...] | None = None) -> EndpointProbe:
+        """Probe one endpoint, once a run, whoever asks for it (`profiles`: those of the settings)."""
+        profiles = self.settings.profiles if profiles is None else profiles
+        if (endpoint, profiles) not in self._probes:
+            task = EndpointTask(
+                endpoint=endpoint,
+                depth=self.settings.depth,
+                trust=self._trust,
+                verify_depth=self.settings.verify_depth,
+                profiles=profiles,
+                trace=self.settings.trace,
+            )
+            work = probe_endpoint(task, self._manners, self._gate, self._progress)
+            self._probes[endpoint, profiles] = asyncio.create_task(work)
+        return await asyncio.shield(self._probes[endpoint, profiles])
+
+    async def target(self, next_hop: NextHop) -> TargetProbe:
+        """Probe one next-hop: its route, every endpoint behind it side by side, and the verdicts."""
+        route = await self.resolve(next_hop)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self.endpoint(endpoint)) for endpoint in endpoints_behind(next_hop, route)]
+        probes = [task.result() for task in tasks]
+        return TargetProbe(
+            target=judge(next_hop.text, route, tuple(probe.facts for probe in probes), datetime.now(UTC)),
+            transcript=tuple(entry for probe in probes for entry in probe.transcript),
+        )
+
+    async def close(self) -> None:
+        """End what is still under way."""
+        for task in self._probes.values():
+            task.cancel()
+        await asyncio.gather(*self._probes.values(), return_exceptions=True)
+
+
+async def probe(next_hop: str, settings: ProbeSettings | None = None) -> Target:
+    """Probe one next-hop in Postfix syntax and judge it.
+
+    What the peer and the DNS do is in the result.
+
+    Raises:
+        InvalidNextHop: the text is not a next-hop.
+        TrustStoreError, ResolverError, InvalidSetting: a setting cannot be used.
+    """
+    prober = Prober(settings or ProbeSettings())
+    try:
+        return (await prober.target(parse_next_hop(next_hop))).target
+    finally:
+        await prober.close()
+
+
+async def probe_endpoints(
+    next_hops: Iterable[str], settings: ProbeSettings | None = None
+) -> AsyncIterator[EndpointFacts]:
+    """Probe many next-hops, and give the facts of each endpoint behind them, once, as soon as they are known.
+
+    Raises the same as `probe`, before anything is dialled.
+    """
+    parsed = [parse_next_hop(text) for text in next_hops]
+    prober = Prober(settings or ProbeSettings())
+    found: asyncio.Queue[EndpointFacts | None] = asyncio.Queue()
+    seen: set[Endpoint] = set()
+
+    async def one(endpoint: Endpoint) -> None:
+        found.put_nowait((await prober.endpoint(endpoint)).facts)
+
+    async def target(next_hop: NextHop, group: asyncio.TaskGroup) -> None:
+        for endpoint in endpoints_behind(next_hop, await prober.resolve(next_hop)):
+            if endpoint not in seen:
+                seen.add(endpoint)
+                group.create_task(one(endpoint))
+
+    async def everything() -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for next_hop in parsed:
+                    group.create_task(target(next_hop, group))
+        finally:
+            found.put_nowait(None)
+
+    work = asyncio.create_task(everything())
+    try:
+        while (facts := await found.get()) is not None:
+            yield facts
+        await work
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        await prober.close()
