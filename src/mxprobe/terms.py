@@ -110,9 +110,7 @@ def parse_next_hop(text: str) -> NextHop:
 
     address = _address(host_text)
     if address is not None:
-        return NextHop(
-            text=text, service=service, host=str(address), port=number, mx_lookup=False, address=address
-        )
+        return NextHop(text=text, service=service, host=str(address), port=number, mx_lookup=False, address=address)
     if host_text.lower().startswith("ipv6:") or ":" in host_text:
         raise invalid(f"{host_text!r} is not an IPv6 address")
     try:

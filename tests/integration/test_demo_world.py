@@ -59,6 +59,10 @@ def resolver_of(world: DemoWorld) -> dns.asyncresolver.Resolver:
     return resolver
 
 
+def smtp_client(server: Place) -> aiosmtplib.SMTP:
+    return aiosmtplib.SMTP(hostname=server.address, port=server.port, local_hostname="client.example", start_tls=False)
+
+
 async def s_client(world: DemoWorld, domain: str, *options: str) -> str:
     """What `openssl s_client` prints of the domain's server, when it trusts the world's CA and minds the MX name."""
     server = await place(world, domain)
@@ -113,7 +117,7 @@ async def test_every_server_greets_with_its_name_and_takes_no_mail() -> None:
         domains = [hop.partition(":")[0] for hop in world.next_hops if ":" in hop]
         for domain in domains:
             server = await place(world, domain)
-            client = aiosmtplib.SMTP(hostname=server.address, port=server.port, start_tls=False)
+            client = smtp_client(server)
             greeting = await client.connect()
             assert greeting.code == 220
             assert (await client.ehlo()).code == 250
@@ -127,7 +131,7 @@ async def test_a_good_server_goes_on_in_smtp_inside_tls() -> None:
     async with demo_world() as world:
         for domain in ("good.example", "slow.example", "customer-one.example"):
             server = await place(world, domain)
-            client = aiosmtplib.SMTP(hostname=server.address, port=server.port, start_tls=False)
+            client = smtp_client(server)
             await client.connect()
             context = ssl.create_default_context(cafile=str(world.ca_file))
             await client.starttls(server_hostname=server.mx, tls_context=context)
@@ -204,7 +208,7 @@ async def test_a_server_with_broken_tls_answers_the_hello_in_clear_text() -> Non
 async def test_a_server_may_offer_starttls_and_refuse_it() -> None:
     async with demo_world() as world:
         server = await place(world, "refused-tls.example")
-        async with aiosmtplib.SMTP(hostname=server.address, port=server.port, start_tls=False) as client:
+        async with smtp_client(server) as client:
             await client.ehlo()
             assert client.supports_extension("starttls")
             assert (await client.execute_command(b"STARTTLS")).code == 454

@@ -7,11 +7,13 @@ measured against these servers rests on something that is not ours.
 from __future__ import annotations
 
 import re
+import smtplib
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from servers.node_server import SSLV2_SUITES, node_server
 from servers.nss_server import nss_server
 from servers.openssl_server import openssl_server
 from servers.postfix import postfix_server
-from servers.running import RunningServer, certificate, program
+from servers.running import RunningServer, certificate, output_of, program
 from servers.smtp_front import AfterStarttls, Front, Script, smtp_front
 from servers.tlslite_server import tlslite_server
 
@@ -36,13 +38,10 @@ CAMELLIA_GCM = "NORMAL:+VERS-TLS1.0:+PSK:+ECDHE-PSK:+CAMELLIA-128-GCM:+CAMELLIA-
     "server",
     [
         pytest.param(openssl_server, id="openssl"),
-        pytest.param(
-            lambda: openssl_server(protocols=("TLSv1.2",), certificates=[certificate("RSA")]), id="openssl-1.2"
-        ),
+        pytest.param(lambda: openssl_server(protocols=("TLSv1.2",), certificates=[certificate("RSA")]), id="rsa-only"),
         pytest.param(lambda: nss_server(highest="TLSv1.2"), id="nss-sslv3-to-1.2"),
         pytest.param(lambda: nss_server(lowest="TLSv1", highest="TLSv1.3", suites=(0x0A, 0x2F, 0x1301)), id="nss-few"),
         pytest.param(tlslite_server, id="tlslite"),
-        pytest.param(lambda: tlslite_server(lowest="SSLv3", highest="SSLv3"), id="tlslite-sslv3-only"),
         pytest.param(lambda: tlslite_server(anonymous=True, highest="TLSv1.2"), id="tlslite-anonymous"),
         pytest.param(lambda: gnutls_server(priority=CAMELLIA_GCM), id="gnutls"),
     ],
@@ -94,21 +93,8 @@ def test_two_postfixes_run_side_by_side_and_stop() -> None:
         for running, banner in ((one, b"220 mx.test ESMTP Postfix"), (other, b"220 mx.test ESMTP other")):
             with connected(running.port) as connection:
                 assert receive_line(connection) == banner
-            finger = subprocess.run(
-                [
-                    program("posttls-finger", "postfix"),
-                    "-c",
-                    "-l",
-                    "may",
-                    "-L",
-                    "summary",
-                    f"[127.0.0.1]:{running.port}",
-                ],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert "TLS connection established" in finger.stdout
+            finger = output_of(program("posttls-finger", "postfix"), "-c", "-l", "may", f"[127.0.0.1]:{running.port}")
+            assert "TLS connection established" in finger
     for stopped in (one, other):
         with pytest.raises(ConnectionRefusedError), connected(stopped.port):
             pass
@@ -146,8 +132,13 @@ def test_the_front_leads_to_the_server_behind_it_and_counts() -> None:
 
 
 def test_tls_works_through_a_fragmenting_front() -> None:
-    with openssl_server() as backend, smtp_front(backend, Script(fragmented=True)) as front:
-        assert s_client(front.port, "TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256")
+    with (
+        openssl_server() as backend,
+        smtp_front(backend, Script(fragmented=True)) as front,
+        # s_client expects the whole 220 in one piece, smtplib does not.
+        closing(smtplib.SMTP("127.0.0.1", front.port, timeout=20)) as client,
+    ):
+        assert client.starttls(context=ssl._create_unverified_context())[0] == 220
 
 
 @pytest.mark.parametrize("first", ["421 4.3.2 Too busy", "450 4.7.1 Later", ("554-No", "554 service")])
@@ -179,9 +170,8 @@ def test_the_front_puts_plain_text_behind_the_220() -> None:
 
 
 def test_the_front_resets_at_accept() -> None:
-    with smtp_front(script=Script(reset_at_accept=True)) as front, pytest.raises(ConnectionResetError):
-        with connected(front.port) as connection:
-            connection.recv(1)
+    with smtp_front(script=Script(reset_at_accept=True)) as front:
+        assert is_reset(front.port)
 
 
 def test_the_front_resets_after_starttls() -> None:
@@ -240,14 +230,13 @@ def test_the_delay_proxy_passes_large_answers_in_order_and_resets_on() -> None:
     with openssl_server() as backend, smtp_front(backend) as front, delay_proxy(front.port, ms=2) as proxy:
         assert s_client(proxy.port, "TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256")
     with smtp_front(script=Script(reset_at_accept=True)) as front, delay_proxy(front.port, ms=2) as proxy:
-        with connected(proxy.port) as connection, pytest.raises(ConnectionResetError):
-            connection.recv(1)
+        assert is_reset(proxy.port)
 
 
 def nmap(port: int) -> dict[str, frozenset[int]]:
     """What nmap's ssl-enum-ciphers finds on a port that speaks TLS from the first byte."""
-    command = [program("nmap", "nmap"), "-Pn", "-n", "-p", str(port), "--script", "+ssl-enum-ciphers", "127.0.0.1"]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    options = ["-Pn", "-n", "-p", str(port), "--script", "+ssl-enum-ciphers"]
+    output = output_of(program("nmap", "nmap"), *options, "127.0.0.1")
     found: dict[str, set[int]] = {}
     suites: set[int] = set()
     for line in output.splitlines():
@@ -269,15 +258,8 @@ def iana_numbers() -> dict[str, int]:
 @cache
 def openssl_names(protocol: Protocol) -> dict[int, str]:
     """All suites that `openssl s_client` can offer at a protocol, by number."""
-    command = [
-        program("openssl", "openssl"),
-        "ciphers",
-        "-V",
-        "-s",
-        S_CLIENT[protocol],
-        "ALL:COMPLEMENTOFALL:@SECLEVEL=0",
-    ]
-    listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    openssl = program("openssl", "openssl")
+    listing = output_of(openssl, "ciphers", "-V", "-s", S_CLIENT[protocol], "ALL:COMPLEMENTOFALL:@SECLEVEL=0")
     matches = re.findall(r"0x(\w\w),0x(\w\w) - (\S+)", listing)
     return {int(high + low, 16): name for high, low, name in matches}
 
@@ -324,6 +306,16 @@ def dialogue(front: Front, *commands: bytes) -> list[bytes]:
             return lines + receive_all(connection).splitlines()
         except ConnectionResetError:
             return lines
+
+
+def is_reset(port: int) -> bool:
+    """Whether RST is all that a connection gets."""
+    with connected(port) as connection:
+        try:
+            connection.recv(1)
+        except ConnectionResetError:
+            return True
+    return False
 
 
 @contextmanager

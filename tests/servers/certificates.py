@@ -101,17 +101,18 @@ class Authority(Issued):
         made = _make(issuer=self, cn=name, **options)
         return Authority(certificate=made.certificate, key=made.key, issuers=made.issuers)
 
-    def leaf(self, *names: str, cn: str | None = None, **options: Unpack[Options]) -> Issued:
+    def leaf(self, *names: str, cn: str | Sequence[str] | None = None, **options: Unpack[Options]) -> Issued:
         """`make_leaf` with this issuer."""
         return make_leaf(*names, issuer=self, cn=cn, **options)
 
 
 def make_leaf(
-    *names: str, issuer: Authority | None = None, cn: str | None = None, **options: Unpack[Options]
+    *names: str, issuer: Authority | None = None, cn: str | Sequence[str] | None = None, **options: Unpack[Options]
 ) -> Issued:
     """Make a server's certificate (serverAuth); without `issuer` it signs itself.
 
-    `names` become dNSName or iPAddress entries (none: no subjectAltName). `cn` is by default the first name.
+    `names` become dNSName or iPAddress entries (none: no subjectAltName). `cn` is by default the first name; it may
+    be several, or empty for none.
     """
     if cn is None:
         cn = names[0] if names else ""
@@ -133,7 +134,7 @@ def hashed_directory(path: Path, certificates: Iterable[Issued | bytes]) -> Path
 def _make(
     *names: str,
     issuer: Authority | None,
-    cn: str,
+    cn: str | Sequence[str],
     ca: bool | None = None,
     not_before: datetime | None = None,
     not_after: datetime | None = None,
@@ -145,7 +146,8 @@ def _make(
 ) -> Issued:
     now = datetime.now(UTC).replace(microsecond=0)
     key = _new_key(key_type, bits)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)] if cn else [])
+    common_names = [cn] if isinstance(cn, str) else cn
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each) for each in common_names if each])
     signing_key = issuer.key if issuer else key
     builder = (
         x509.CertificateBuilder()

@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import socket
+import struct
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -62,6 +64,15 @@ async def listen(to: int, *, ms: float = 20.0, port: int = 0) -> tuple[DelayProx
     server = await loop.create_server(lambda: _ClientSide(proxy, to, ms / 1000), "127.0.0.1", port, backlog=2000)
     proxy.port = server.sockets[0].getsockname()[1]
     return proxy, server
+
+
+def reset(transport: asyncio.WriteTransport) -> None:
+    """End a connection with RST; `transport.abort()` alone would send FIN."""
+    sock: socket.socket = transport.get_extra_info("socket")
+    with suppress(OSError):
+        # Lingering for no time makes close() do so (socket(7)).
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 # The selector rounds waits up to whole milliseconds: half of one early makes that right on average.
@@ -136,7 +147,7 @@ class _Side(asyncio.Protocol):
             # Closed on both ways is closed; asyncio would keep it.
             (self.transport.close if self.end_read else self.transport.write_eof)()
         else:
-            self.transport.abort()
+            reset(self.transport)
 
 
 class _ClientSide(_Side):

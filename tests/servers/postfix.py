@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,7 +68,11 @@ def postfix_server(
             other_logs=(log,),
             environment={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "MAIL_CONFIG": str(configuration)},
         ) as process:
-            process.wait_until_ready(port, banner=True)
+            try:
+                process.wait_until_ready(port, banner=True)
+            except RuntimeError as error:
+                # What master(8) says before it has read its configuration goes to syslog alone.
+                raise RuntimeError(f"{error}\npostfix check says:\n{_check(configuration)}") from error
             yield RunningServer(
                 name="Postfix",
                 port=port,
@@ -131,6 +137,22 @@ def _lay_out(directory: Path, port: int, certificates: Sequence[Issued], paramet
         # Postfix reads a file again and again, 0.3 s apart, while it could still be being written.
         os.utime(file, (0, 0))
     return configuration
+
+
+def _check(configuration: Path) -> str:
+    """What `postfix check` says, which it says to terminals only."""
+    ours, its = pty.openpty()
+    try:
+        subprocess.run(
+            [program("postfix", "postfix"), "-c", configuration, "check"], stdout=its, stderr=its, check=False
+        )
+        os.set_blocking(ours, False)
+        return os.read(ours, 65536).decode(errors="replace")
+    except BlockingIOError:
+        return "nothing"
+    finally:
+        os.close(its)
+        os.close(ours)
 
 
 def _expected(configuration: Path, certificates: Sequence[Issued]) -> Suites:

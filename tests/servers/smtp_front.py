@@ -7,14 +7,13 @@ Internet does: `Script` says what this one does, and each of its fields away fro
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count, cycle
 from typing import Literal
 
+from servers.delay_proxy import reset
 from servers.running import RunningServer, loop_in_thread
 
 AfterStarttls = Literal[
@@ -115,7 +114,8 @@ async def _listen(
         front.dialogues.append([])
         try:
             await _Session(reader, writer, script, backend_port, front).run()
-        except OSError:
+            await _end(reader, writer)
+        except (OSError, TimeoutError):
             pass  # the client left, as it may at any time
         except asyncio.CancelledError:
             # The front ends, and with it what is still unsent.
@@ -155,7 +155,7 @@ class _Session:
 
     async def run(self) -> None:
         if self.script.reset_at_accept:
-            self.reset()
+            reset(self.writer.transport)
             return
         if self.script.banner_delay_seconds:
             await asyncio.sleep(self.script.banner_delay_seconds)
@@ -206,7 +206,7 @@ class _Session:
             case "close":
                 return
             case "reset":
-                self.reset()
+                reset(self.writer.transport)
                 return
             case "garbage":
                 await self.send(b"\x00\xff\x13\x37 this is no TLS\r\n" * 20)
@@ -255,7 +255,7 @@ class _Session:
                 writer.write_eof()
         except OSError:
             if writer is self.writer:
-                self.reset()
+                reset(self.writer.transport)
             else:
                 writer.transport.abort()
 
@@ -285,12 +285,15 @@ class _Session:
             self.writer.write(record * max(1, 65536 // len(record)))
             await self.writer.drain()
 
-    def reset(self) -> None:
-        sock: socket.socket = self.writer.get_extra_info("socket")
-        with suppress(OSError):
-            # Lingering for no time makes close() send RST (socket(7)).
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
+
+async def _end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send FIN and let the client end too: closing over its unread bytes would send RST, and lose our last words."""
+    if writer.transport.is_closing():
+        return
+    writer.write_eof()
+    async with asyncio.timeout(_LINGER_SECONDS):
+        while await reader.read(65536):
+            pass
 
 
 def _wire(reply: str | tuple[str, ...]) -> bytes:
@@ -304,3 +307,6 @@ def _code(reply: str | tuple[str, ...]) -> str:
 
 # Longer than any command line (RFC 5321 §4.5.3.1.4), and what a stream keeps unread.
 _LINE_LIMIT = 65536
+
+# How long a client may take to close after us.
+_LINGER_SECONDS = 2.0

@@ -8,10 +8,11 @@ from mxprobe.network.settings import Limits
 
 
 class Gate:
-    """Keeps a whole run within its limits, whatever endpoints share an address."""
+    """Keeps a whole run within its limits, whatever endpoints share an address. `opened` counts all connections."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.opened = 0
         self._total = asyncio.Semaphore(limits.connections)
         self._addresses: dict[str, asyncio.Semaphore] = {}
 
@@ -27,6 +28,7 @@ class Gate:
         except asyncio.CancelledError:
             place.release()
             raise
+        self.opened += 1
 
     def release(self, address: str) -> None:
         """Give the place of one closed connection back."""

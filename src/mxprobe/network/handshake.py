@@ -51,9 +51,15 @@ class Failed:
     text: str
 
 
-def can_complete(protocol: Protocol) -> bool:
-    """Whether this OpenSSL still speaks the version; SSLv2 and SSLv3 it does not."""
-    return protocol in _VERSIONS
+def can_complete(protocol: Protocol, suite: str | None = None) -> bool:
+    """Whether this OpenSSL still speaks the version (SSLv2 and SSLv3 it does not), and the suite, by its own name."""
+    if protocol not in _VERSIONS:
+        return False
+    try:
+        _context(protocol, suite)
+    except ValueError:
+        return False
+    return True
 
 
 async def complete_handshake(

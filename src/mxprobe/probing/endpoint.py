@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from mxprobe.facts import EndpointFacts, Natural, ProfileAnswer, TranscriptEntry
 from mxprobe.mta.profile import Profile
 from mxprobe.network.gate import Gate
-from mxprobe.network.handshake import Failed, Handshake, complete_handshake
+from mxprobe.network.handshake import Handshake, complete_handshake
 from mxprobe.network.line import Line
-from mxprobe.network.session import Ended, Session
+from mxprobe.network.session import Ended
 from mxprobe.network.settings import Manners
 from mxprobe.probing import reading
 from mxprobe.probing.reading import Attempt, Swept
@@ -157,6 +157,4 @@ async def _sweep(task: EndpointTask, line: Line, attempt: Attempt) -> tuple[Swep
         swept, answers = Swept(), await line.drive(profiles)
     else:
         swept, answers = await line.drive(both(version_sweep(task.depth, task.server_name), profiles))
-    return swept, tuple(
-        reading.profile_answer(profile, offers[profile], answer) for profile, answer in answers.items()
-    )
+    return swept, tuple(reading.profile_answer(profile, offers[profile], answer) for profile, answer in answers.items())

@@ -12,11 +12,12 @@ from mxprobe.mta.profile import Profile
 from mxprobe.network.gate import Gate
 from mxprobe.network.resolver import Resolver
 from mxprobe.network.settings import Manners
+from mxprobe.probing.combination import Tried, try_combination
 from mxprobe.probing.endpoint import EndpointProbe, EndpointTask, Progress, probe_endpoint
 from mxprobe.probing.settings import ProbeSettings
 from mxprobe.routing.addresses import RoutingPolicy
 from mxprobe.routing.route import Route, endpoints_behind
-from mxprobe.terms import Endpoint, NextHop, parse_next_hop
+from mxprobe.terms import Endpoint, NextHop, Protocol, parse_next_hop
 from mxprobe.trust.verification import load_trust_store
 from mxprobe.verdict.rules import judge
 
@@ -67,15 +68,7 @@ class Prober:
         """Probe one endpoint, once a run, whoever asks for it (`profiles`: those of the settings)."""
         profiles = self.settings.profiles if profiles is None else profiles
         if (endpoint, profiles) not in self._probes:
-            task = EndpointTask(
-                endpoint=endpoint,
-                depth=self.settings.depth,
-                trust=self._trust,
-                verify_depth=self.settings.verify_depth,
-                profiles=profiles,
-                trace=self.settings.trace,
-            )
-            work = probe_endpoint(task, self._manners, self._gate, self._progress)
+            work = probe_endpoint(self._task(endpoint, profiles), self._manners, self._gate, self._progress)
             self._probes[endpoint, profiles] = asyncio.create_task(work)
         return await asyncio.shield(self._probes[endpoint, profiles])
 
@@ -90,11 +83,30 @@ class Prober:
             transcript=tuple(entry for probe in probes for entry in probe.transcript),
         )
 
+    async def combination(self, endpoint: Endpoint, protocol: Protocol, suite: int | None) -> Tried:
+        """Try one protocol and one suite (code point; None: any) at an endpoint."""
+        return await try_combination(self._task(endpoint, ()), self._manners, self._gate, protocol, suite)
+
+    @property
+    def connections(self) -> int:
+        """How many connections this run has made so far."""
+        return self._gate.opened
+
     async def close(self) -> None:
         """End what is still under way."""
         for task in self._probes.values():
             task.cancel()
         await asyncio.gather(*self._probes.values(), return_exceptions=True)
+
+    def _task(self, endpoint: Endpoint, profiles: tuple[Profile, ...]) -> EndpointTask:
+        return EndpointTask(
+            endpoint=endpoint,
+            depth=self.settings.depth,
+            trust=self._trust,
+            verify_depth=self.settings.verify_depth,
+            profiles=profiles,
+            trace=self.settings.trace,
+        )
 
 
 async def probe(next_hop: str, settings: ProbeSettings | None = None) -> Target:

@@ -23,7 +23,9 @@ def starttls_ended(answer: Answer, dialogue: Dialogue) -> Starttls:
     if dialogue.starttls and dialogue.starttls.code >= 500:
         return Starttls(state="refused", stage="starttls", reason=str(dialogue.starttls), reply=dialogue.starttls)
     if dialogue.starttls:
-        return Starttls(state="unknown", stage="starttls", reason=f"throttled: {dialogue.starttls}", reply=dialogue.starttls)
+        return Starttls(
+            state="unknown", stage="starttls", reason=f"throttled: {dialogue.starttls}", reply=dialogue.starttls
+        )
     reply = dialogue.ehlo or dialogue.greeting
     if dialogue.lacks_starttls:
         return Starttls(state="not-offered", stage="ehlo", reason="STARTTLS is not among the capabilities", reply=reply)
@@ -73,9 +75,7 @@ def protocol_facts(swept: Swept, attempt: Attempt) -> dict[Protocol, ProtocolFac
     close counts as a refusal only beside a version that works or is refused by an alert.
     """
     speaks_tls = attempt.done or any(found.accepted or isinstance(found.ending, Refused) for found in swept.values())
-    return {
-        protocol: _one_protocol(swept[protocol], speaks_tls) for protocol in PROTOCOLS if protocol in swept
-    }
+    return {protocol: _one_protocol(swept[protocol], speaks_tls) for protocol in PROTOCOLS if protocol in swept}
 
 
 def suite_facts(chosen: Chosen) -> Suite:

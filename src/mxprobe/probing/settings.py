@@ -21,10 +21,11 @@ DEPTHS: tuple[Depth, ...] = get_args(Depth)
 class ProbeSettings:
     """Everything that a probe can be told; the defaults are those of the command line.
 
-    `ehlo` should resolve back to this machine; `contact` is told to the peer, inside TLS only. `ca_file` and `ca_path` are
-    as in `openssl s_client`; without either, the system's. `resolver` is an (address, port); without it, those of the
-    system. `connect` maps a host name to the address that is dialled for it. `allow_private` lets DNS lead to private,
-    loopback and link-local addresses. `deadline` bounds one endpoint, in seconds. `trace` keeps transcripts.
+    `ehlo` should resolve back to this machine; `contact` is told to the peer, inside TLS only. `ca_file` and
+    `ca_path` are as in `openssl s_client`; without either, the system's. `resolver` is an (address, port); without
+    it, those of the system. `connect` maps a host name to the address that is dialled for it. `allow_private` lets
+    DNS lead to private, loopback and link-local addresses. `deadline` bounds one endpoint, in seconds. `trace` keeps
+    transcripts.
     """
 
     ehlo: str = field(default_factory=socket.gethostname)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 
-class InvalidDocument(MxprobeError):  # noqa: N818 -- named as its siblings in errors.py are
+class InvalidDocument(MxprobeError):
     """A text that is not a document ``mxprobe/1``; the message names the first place where it is not."""
 
 

@@ -18,7 +18,7 @@ from typing import Protocol as Interface
 from mxprobe.errors import MxprobeError
 from mxprobe.facts import EndpointFacts, Report
 from mxprobe.mta.profile import Profile
-from mxprobe.routing.route import Route
+from mxprobe.routing.route import Route, endpoints_behind
 from mxprobe.schedule.configuration import Configuration, Group
 from mxprobe.store import Scan
 from mxprobe.terms import Endpoint, NextHop
@@ -107,17 +107,6 @@ async def scan(
     assert report is not None, "a scan has a target, and the route of every target"
     return ScanResult(
         scan=current, report=report, resumed=found is not None, endpoints_asked=asked, endpoints_kept=kept
-    )
-
-
-def endpoints_behind(next_hop: NextHop, route: Route) -> tuple[Endpoint, ...]:
-    """Every endpoint that a route leads to, in its order: by host, and within a host by address."""
-    return tuple(
-        dict.fromkeys(
-            Endpoint(host=host.name, address=address, port=next_hop.port, service=next_hop.service)
-            for host in route.hosts
-            for address in host.addresses
-        )
     )
 
 

@@ -14,8 +14,8 @@ EARLY_BYTES = 1024
 class Dialogue:
     """What was said before TLS; None is what was not reached.
 
-    `helo` is true when EHLO was refused and HELO used. `early_bytes` came in clear text after the 220 to STARTTLS, where
-    RFC 3207 §4 lets the client speak next.
+    `helo` is true when EHLO was refused and HELO used. `early_bytes` came in clear text after the 220 to STARTTLS,
+    where RFC 3207 §4 lets the client speak next.
     """
 
     greeting: Reply | None = None

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 from sqlalchemy import (
     Column,
     DateTime,
@@ -72,7 +73,8 @@ class JsonOf(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        return json.dumps(self._adapter.dump_python(value, mode="json"), separators=(",", ":"))
+        # Not in pydantic's JSON mode, which replaces the surrogates in the keys of a dict.
+        return json.dumps(self._adapter.dump_python(value), default=to_jsonable_python, separators=(",", ":"))
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else self._adapter.validate_python(json.loads(value))

@@ -198,8 +198,8 @@ class _Removal:
         """Whether the refusal of all that is left was one, by one or two more hellos.
 
         Offers what is left without the families that may have poisoned it. Where the order is not known yet, the
-        accepted suites follow behind that, in reverse: a server that goes by our order then takes the last of them, which
-        answers both questions at once.
+        accepted suites follow behind that, in reverse: a server that goes by our order then takes the last of
+        them, which answers both questions at once.
         """
         refusal, left = self.ending, self.rest
         plain = tuple(suite for suite in left if peculiar(suite) not in MISSING_CREDENTIALS)

@@ -23,7 +23,7 @@ from mxprobe.tls.code_points import (
     SERVER_KEY_EXCHANGE,
     SUPPLEMENTAL_DATA,
 )
-from mxprobe.tls.offer import Ending, Chosen, Closed, Garbled, Offer, Reached, Refused, Silent
+from mxprobe.tls.offer import Chosen, Closed, Ending, Garbled, Offer, Reached, Refused, Silent
 from mxprobe.tls.records import HEADER_LENGTH, MessageReader, RecordReader, is_record_header
 from mxprobe.tls.server_messages import (
     ServerHello,

@@ -23,6 +23,7 @@ Wanted = tuple[Offer, ...]
 Exchange = tuple[Offer, Answer]
 Sweep = Generator[Wanted, Exchange, T]
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuitesFound:
     """What a sweep of one protocol found. `accepted` is in the server's order when `order` is not unknown.

@@ -18,7 +18,7 @@ class WireError(ValueError):
     """
 
 
-class Truncated(WireError):  # noqa: N818 (it names the state of the bytes)
+class Truncated(WireError):
     """The bytes end before the message does; more bytes may mend it."""
 
 

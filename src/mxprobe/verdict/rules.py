@@ -74,7 +74,9 @@ def starttls(facts: EndpointFacts) -> Verdict:
 def needs_sslv3(facts: EndpointFacts) -> Verdict:
     """Whether a peer must speak SSLv3 to get any encryption: no TLS version works, and SSLv3 does."""
     states = {protocol: seen.state for protocol, seen in facts.protocols.items()}
-    evidence: dict[str, EvidenceValue] = {protocol: _protocol_evidence(seen) for protocol, seen in facts.protocols.items()}
+    evidence: dict[str, EvidenceValue] = {
+        protocol: _protocol_evidence(seen) for protocol, seen in facts.protocols.items()
+    }
     source = "RFC 7568 §3"
     if facts.starttls.state == "not-offered":
         return _verdict("needs-sslv3", facts, "no", "ok", "no TLS is offered at all", evidence, source)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from servers.model import Asked, ModelServer
 
 from mxprobe.terms import Protocol
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent, Throttled
 from mxprobe.tls.removal import MAX_SUITES, accepted_suites, version_accepted
 from mxprobe.tls.suites import candidates, peculiar
 from mxprobe.tls.sweep import SuitesFound
+from servers.model import Asked, ModelServer
 
 VERSION: Protocol = "TLSv1.2"
 ALL = candidates(VERSION)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mxprobe.trust.certificate import MAX_NAMES, MAX_TEXT, fingerprint, read_certificate
@@ -140,6 +140,7 @@ def test_one_unreadable_part_does_not_hide_the_rest(leaf: Issued) -> None:
     assert (read.subject, read.key) == ("CN=mx.example.test", "RSA 2048")
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_no_bytes_raise_anything(leaf: Issued, data: st.DataObject) -> None:
     der = bytearray(leaf.der)

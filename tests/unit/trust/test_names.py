@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mxprobe.trust.names import match_name, postfix_matches
@@ -138,6 +138,7 @@ def leaf() -> Issued:
     return make_leaf(HOST, "*.example.net", "192.0.2.1", cn=HOST, key_type="EC")
 
 
+@settings(deadline=None)
 @given(position=st.integers(0, 10_000), value=st.integers(0, 255))
 def test_no_bytes_raise_anything(leaf: Issued, position: int, value: int) -> None:
     der = bytearray(leaf.der)

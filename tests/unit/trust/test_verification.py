@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mxprobe.errors import TrustStoreError
@@ -148,6 +148,7 @@ class TestVerifyChain:
 
         assert verify_chain(padded, store, depth_limit=3, time=NOW).ok
 
+    @settings(deadline=None)
     @given(data=st.data())
     def test_no_bytes_raise_anything(self, leaf: Issued, store: TrustStore, data: st.DataObject) -> None:
         chain = [bytearray(der) for der in leaf.chain]

@@ -146,9 +146,9 @@ def test_a_route_in_error_is_unknown() -> None:
     assert (one.outcome, one.endpoint, one.reason) == ("unknown", "", "no answer in time")
 
 
-def test_a_null_mx_is_an_answer_and_meets_no_requirement_of_a_server() -> None:
+def test_a_null_mx_is_an_answer_and_leaves_nobody_to_require_anything_of() -> None:
     judged = Target(next_hop="example", route=Route(kind="null-mx"), verdicts=(verdict("null-mx", "yes", ""),))
     assert outcomes("null-mx", judged) == []
     assert outcomes("!null-mx", judged) == [("failed", "")]
-    assert outcomes("starttls", judged) == [("failed", "")]
-    assert outcomes("tls1.2", judged) == [("failed", "")]
+    assert outcomes("starttls", judged) == []
+    assert outcomes("tls1.2", judged) == []

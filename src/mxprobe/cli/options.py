@@ -1,0 +1,165 @@
+"""From the text of options to settings: parsed once, here, with one clear line for what is wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+from mxprobe.errors import InvalidNextHop, InvalidSetting
+from mxprobe.mta.profile import Profile
+from mxprobe.network.settings import Timeouts
+from mxprobe.terms import PROTOCOLS, NextHop, Protocol, host_name, parse_next_hop
+from mxprobe.verdict.requirements import Requirement, parse_requirement
+
+Format = Literal["text", "json", "ndjson"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_EHLO = re.compile(r"\[[0-9A-Za-z.:]+\]\Z")
+
+
+def ehlo_name(text: str) -> str:
+    """An EHLO argument: a host name, or an address literal like ``[192.0.2.1]`` (RFC 5321 §4.1.3)."""
+    if _EHLO.match(text):
+        return text
+    try:
+        return host_name(text)
+    except ValueError as error:
+        raise InvalidSetting("--ehlo", str(error), "a host name or [ADDRESS]") from error
+
+
+def timeouts(texts: Sequence[str]) -> Timeouts:
+    """``STAGE=SECONDS``, as often as wanted, over the defaults."""
+    stages = tuple(field.name for field in fields(Timeouts))
+    patience = Timeouts()
+    for text in texts:
+        stage, _, value = text.partition("=")
+        allowed = f"STAGE=SECONDS with {', '.join(stages)}, 0.1 to 3600"
+        try:
+            seconds = float(value)
+        except ValueError as error:
+            raise InvalidSetting("--timeout", f"{text!r} is not STAGE=SECONDS", allowed) from error
+        if stage not in stages or not 0.1 <= seconds <= 3600:
+            raise InvalidSetting("--timeout", f"{text!r} is out of bounds", allowed)
+        patience = replace(patience, **{stage: seconds})
+    return patience
+
+
+def requirements(texts: Sequence[str], *, profiles: bool) -> tuple[Requirement, ...]:
+    """What is required: as told, else that STARTTLS works and that every given profile gets a session."""
+    if not texts:
+        texts = ("starttls", "shared-cipher") if profiles else ("starttls",)
+    try:
+        return tuple(parse_requirement(part) for text in texts for part in text.split(","))
+    except ValueError as error:
+        raise InvalidSetting("--require", str(error)) from error
+
+
+def profile(text: str, configuration: Path | None) -> Profile:
+    """``NAME`` of a profile in probes.toml, or ``PROTOCOL,PROTOCOL:SUITE:SUITE`` by OpenSSL or IANA names."""
+    if ":" in text:
+        return _inline_profile(text)
+    from mxprobe.schedule.configuration import read_configuration
+
+    path = configuration or Path("probes.toml")
+    known = {found.name: found for found in read_configuration(path).profiles}
+    if text not in known:
+        allowed = ", ".join(sorted(known)) or "PROTOCOL,PROTOCOL:SUITE:SUITE"
+        raise InvalidSetting("--profile", f"{path} has no profile {text!r}", allowed)
+    return known[text]
+
+
+def protocol(text: str, where: str = "--protocol") -> Protocol:
+    """A protocol by OpenSSL's name, in any case; TLSv1.0 is TLSv1."""
+    for known in PROTOCOLS:
+        if text.lower() in (known.lower(), f"{known}.0".lower()):
+            return known
+    raise InvalidSetting(where, f"{text!r} is not a protocol", ", ".join(PROTOCOLS))
+
+
+def suite_number(text: str, where: str = "--cipher") -> int:
+    """A cipher suite by OpenSSL name, IANA name or number; numbers that nobody knows may be asked for too."""
+    from mxprobe.tls.suites import suite_named
+
+    found = suite_named(text)
+    if found is None:
+        allowed = "an OpenSSL name like ECDHE-RSA-AES128-GCM-SHA256, an IANA name, a number like 0xC02F"
+        raise InvalidSetting(where, f"{text!r} is not a cipher suite", allowed)
+    return found.number
+
+
+def destinations(
+    texts: Sequence[str], connect: Sequence[str], known_as: str | None
+) -> tuple[tuple[NextHop, ...], Mapping[str, str]]:
+    """The next-hops to probe, and the addresses to dial for host names.
+
+    ``--connect NAME=ADDR`` dials ADDR for a host. ``--connect ADDR[:PORT]`` dials it in place of all that the one
+    next-hop leads to, which then counts as the host ``--as NAME`` (default: the next-hop itself); nothing is looked up.
+    """
+    hops = tuple(parse_next_hop(text) for text in texts)
+    mapped: dict[str, str] = {}
+    direct: list[NextHop] = []
+    for text in connect:
+        name, equals, address = text.partition("=")
+        if equals:
+            mapped[_host(name)] = _address(address)
+        else:
+            direct.append(_direct(text))
+    if known_as is not None and not direct:
+        raise InvalidSetting("--as", "it names what --connect ADDR[:PORT] leads to, which is missing")
+    if direct:
+        if len(direct) > 1 or len(hops) > 1:
+            raise InvalidSetting("--connect", "ADDR[:PORT] stands for one next-hop; for more use NAME=ADDR")
+        hops = (_redirected(hops, direct[0], known_as, connect),)
+        mapped[hops[0].host] = str(direct[0].address)
+    if not hops:
+        raise InvalidSetting("NEXT_HOP", "there is nothing to probe", "example.com, [host]:port, ...")
+    return hops, mapped
+
+
+def _redirected(hops: tuple[NextHop, ...], there: NextHop, known_as: str | None, connect: Sequence[str]) -> NextHop:
+    port_given = connect[0].endswith(f":{there.port}")
+    if hops:
+        port = there.port if port_given else hops[0].port
+        host = _host(known_as) if known_as else hops[0].host
+        address = None if known_as else hops[0].address
+        return replace(hops[0], host=host, port=port, mx_lookup=False, address=address)
+    host = _host(known_as) if known_as else there.host
+    return replace(parse_next_hop(f"[{host}]:{there.port}"), text=f"[{host}]:{there.port}")
+
+
+def _direct(text: str) -> NextHop:
+    bare = f"[{text}]" if text.count(":") > 1 and not text.startswith("[") else text
+    try:
+        there = parse_next_hop(bare)
+    except InvalidNextHop as error:
+        raise InvalidSetting("--connect", error.reason, "ADDR, ADDR:PORT, [IPv6]:PORT, NAME=ADDR") from error
+    if there.address is None:
+        raise InvalidSetting("--connect", f"{text!r} is not an address", "ADDR, ADDR:PORT, [IPv6]:PORT, NAME=ADDR")
+    return there
+
+
+def _host(text: str) -> str:
+    try:
+        return host_name(text)
+    except ValueError as error:
+        raise InvalidSetting("--connect/--as", str(error), "a host name") from error
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError as error:
+        raise InvalidSetting("--connect", f"{text!r} is not an IP address", "NAME=ADDR") from error
+
+
+def _inline_profile(text: str) -> Profile:
+    versions, *suites = text.split(":")
+    return Profile(
+        name=text if len(text) <= 60 else f"{text[:57]}...",
+        protocols=tuple(protocol(name, "--profile") for name in versions.split(",")),
+        suites=tuple(suite_number(name, "--profile") for name in suites if name),
+    )

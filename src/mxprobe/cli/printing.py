@@ -1,0 +1,41 @@
+"""Printing a report in the format that was asked for."""
+
+from __future__ import annotations
+
+import sys
+
+from mxprobe.cli.options import FORMATS, Format
+from mxprobe.errors import InvalidSetting
+from mxprobe.facts import Report
+
+
+def output_format(text: str) -> Format:
+    """The value of ``--format``."""
+    for known in FORMATS:
+        if text == known:
+            return known
+    raise InvalidSetting("--format", f"{text!r} is not a format", ", ".join(FORMATS))
+
+
+def print_report(report: Report, output: Format, *, verbose: bool, summary: bool = False) -> None:
+    """Print to standard output; as text every target in turn, or one line for each with `summary`."""
+    if output == "text":
+        from rich.console import Console
+
+        from mxprobe.report.terminal import print_summary, print_target
+
+        console = Console(highlight=False)
+        if summary:
+            print_summary(console, report)
+            return
+        for target in report.targets:
+            print_target(console, target, verbose=verbose)
+        return
+    from mxprobe.report.json_document import to_json, to_ndjson_lines
+
+    if output == "json":
+        sys.stdout.write(f"{to_json(report)}\n")
+        return
+    for target in report.targets:
+        for line in to_ndjson_lines(target):
+            sys.stdout.write(f"{line}\n")

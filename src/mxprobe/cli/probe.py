@@ -1,0 +1,181 @@
+"""`mxprobe probe`: ad hoc, from next-hops to a report."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mxprobe.cli import options
+from mxprobe.cli.outcome import NOTHING_TO_REPORT, exit_code, explain
+from mxprobe.cli.printing import output_format, print_report
+from mxprobe.cli.running import run_async
+from mxprobe.errors import InvalidSetting
+from mxprobe.facts import Report, TranscriptEntry
+from mxprobe.mta.profile import Profile
+from mxprobe.network.resolver import parse_resolver
+from mxprobe.network.settings import Limits
+from mxprobe.probing.plan import cost
+from mxprobe.probing.prober import Prober, TargetProbe
+from mxprobe.probing.settings import DEPTHS, Depth, ProbeSettings
+from mxprobe.report.escape import printable
+from mxprobe.report.progress import Progress, progress
+from mxprobe.routing.route import endpoints_behind
+from mxprobe.terms import Endpoint, NextHop
+from mxprobe.verdict.requirements import Requirement, unmet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line said, as text and numbers."""
+
+    next_hops: tuple[str, ...]
+    depth: str
+    ca_path: str | None
+    ca_file: str | None
+    verify_depth: int
+    profiles: tuple[str, ...]
+    configuration: Path | None
+    require: tuple[str, ...]
+    connect: tuple[str, ...]
+    known_as: str | None
+    resolver: str | None
+    allow_private: bool
+    protocol: str | None
+    cipher: str | None
+    output: str
+    verbose: bool
+    trace: bool
+    plan: bool
+    ehlo: str | None
+    contact: str | None
+    per_address: int
+    connections: int
+    timeouts: tuple[str, ...]
+    deadline: float
+
+
+def probe(request: Request) -> int:
+    """Run the command; the exit code says what was found."""
+    output = output_format(request.output)
+    hops, connect = options.destinations(request.next_hops, request.connect, request.known_as)
+    profiles = tuple(options.profile(text, request.configuration) for text in request.profiles)
+    required = options.requirements(request.require, profiles=bool(profiles))
+    settings = _settings(request, dict(connect), profiles)
+    if request.plan:
+        return run_async(_plan(hops, settings))
+    if request.protocol or request.cipher:
+        from mxprobe.cli.combination import one_combination
+
+        protocol = options.protocol(request.protocol) if request.protocol else None
+        number = options.suite_number(request.cipher) if request.cipher else None
+        strict = request.ca_file is not None or request.ca_path is not None
+        return run_async(one_combination(hops, settings, protocol, number, output, strict=strict))
+
+    started_at, started = datetime.now(UTC), time.monotonic()
+    with progress() as display:
+        probes, spent = run_async(_probe(hops, settings, display))
+    report = Report(
+        started_at=started_at,
+        targets=tuple(found.target for found in probes),
+        connections=spent,
+        elapsed_seconds=round(time.monotonic() - started, 3),
+    )
+    print_report(report, output, verbose=request.verbose)
+    if request.trace:
+        print_transcript([entry for found in probes for entry in found.transcript], text=output == "text")
+    return _outcome(report, required)
+
+
+def print_transcript(entries: list[TranscriptEntry], *, text: bool) -> None:
+    """The transcript follows a report in text; beside JSON it goes to standard error."""
+    from mxprobe.report.transcript import transcript_text
+
+    print(transcript_text(tuple(entries)), file=sys.stdout if text else sys.stderr)
+
+
+def _settings(request: Request, connect: dict[str, str], profiles: tuple[Profile, ...]) -> ProbeSettings:
+    return ProbeSettings(
+        contact=_contact(request.contact),
+        ca_file=request.ca_file,
+        ca_path=request.ca_path,
+        verify_depth=request.verify_depth,
+        depth=_depth(request.depth),
+        profiles=profiles,
+        resolver=parse_resolver(request.resolver) if request.resolver else None,
+        connect=connect,
+        allow_private=request.allow_private,
+        limits=Limits(connections=request.connections, per_address=request.per_address),
+        timeouts=options.timeouts(request.timeouts),
+        deadline=request.deadline,
+        trace=request.trace,
+        **({"ehlo": options.ehlo_name(request.ehlo)} if request.ehlo else {}),
+    )
+
+
+def _depth(text: str) -> Depth:
+    for known in DEPTHS:
+        if text == known:
+            return known
+    raise InvalidSetting("--depth", f"{text!r} is not a depth", ", ".join(DEPTHS))
+
+
+def _contact(text: str | None) -> str | None:
+    if text is not None and not (text.isascii() and text.isprintable() and " " not in text and 0 < len(text) <= 200):
+        raise InvalidSetting("--contact", f"{text!r} is not a contact", "a mail address or URL in ASCII, no spaces")
+    return text
+
+
+async def _probe(
+    hops: tuple[NextHop, ...], settings: ProbeSettings, display: Progress
+) -> tuple[list[TargetProbe], int]:
+    def say(endpoint: Endpoint, hellos: int) -> None:
+        display.say(f"{endpoint}: {hellos} hellos answered")
+
+    prober = Prober(settings, say)
+    display.expect(len(hops))
+
+    async def one(hop: NextHop) -> TargetProbe:
+        found = await prober.target(hop)
+        display.finish(hop.text)
+        return found
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(hop)) for hop in hops]
+        return [task.result() for task in tasks], prober.connections
+    finally:
+        await prober.close()
+
+
+async def _plan(hops: tuple[NextHop, ...], settings: ProbeSettings) -> int:
+    prober = Prober(settings)
+    each = cost(settings.depth, len(settings.profiles))
+    endpoints: dict[Endpoint, None] = {}
+    for hop in hops:
+        route = await prober.resolve(hop)
+        behind = endpoints_behind(hop, route)
+        endpoints.update(dict.fromkeys(behind))
+        where = ", ".join(str(endpoint) for endpoint in behind)
+        if route.kind == "null-mx":
+            where = "null MX, nothing to dial"
+        elif not behind:
+            errors = [route.error, *(host.error for host in route.hosts)]
+            where = "; ".join(error.text for error in errors if error) or "nothing to dial"
+        print(printable(f"{hop.text}: {where}", 1000))
+    count = len(endpoints)
+    print(
+        f"connections at depth {settings.depth}: {count} x {each.typical} = {count * each.typical} if they are like a "
+        f"Postfix of Debian 12, at least {count * each.at_least}, at most {count * each.at_most}; "
+        f"{settings.limits.per_address} at a time to one address"
+    )
+    return NOTHING_TO_REPORT
+
+
+def _outcome(report: Report, required: tuple[Requirement, ...]) -> int:
+    found = [(target.next_hop, obstacle) for target in report.targets for obstacle in unmet(required, target)]
+    explain(found)
+    return exit_code(obstacle for _, obstacle in found)
