@@ -30,7 +30,7 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 class NextHop:
     """A destination in Postfix syntax, parsed (`postconf(5) relayhost`, `transport(5)`).
 
-    `text` is what the user wrote: policy tables look it up verbatim. `mx_lookup` is false for
+    `text` is what the user wrote, without blanks around it: policy tables look it up verbatim. `mx_lookup` is false for
     bracketed names and for addresses. `host` is a lower-case A-label name without a final dot, or the
     textual form of an IP address (then `address` is set).
     """
@@ -60,6 +60,7 @@ class Endpoint:
 
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")
+_ZONE = re.compile(r"[A-Za-z0-9._~-]+\Z")  # RFC 6874 §2; the ipaddress module takes anything
 _NAMED_PORTS: dict[str, int] = {"smtp": 25, "lmtp": 24, "smtps": 465, "submissions": 465, "submission": 587}
 
 
@@ -78,7 +79,7 @@ def parse_next_hop(text: str) -> NextHop:
     def invalid(reason: str) -> InvalidNextHop:
         return InvalidNextHop(text, reason)
 
-    rest = text.strip()
+    rest = written = text.strip()
     service: Service = "smtp"
     for name in DEFAULT_PORTS:
         # "smtp:example.com" names a service, "smtp:25" would be a host called smtp.
@@ -117,7 +118,7 @@ def parse_next_hop(text: str) -> NextHop:
         host = host_name(host_text)
     except ValueError as error:
         raise invalid(str(error)) from error
-    return NextHop(text=text, service=service, host=host, port=number, mx_lookup=not bracketed)
+    return NextHop(text=written, service=service, host=host, port=number, mx_lookup=not bracketed)
 
 
 def host_name(text: str) -> str:
@@ -135,7 +136,8 @@ def host_name(text: str) -> str:
         import idna
 
         try:
-            name = idna.encode(name, uts46=True).decode("ascii")
+            # The final dot may be one of other scripts, which is ASCII only now.
+            name = idna.encode(name, uts46=True).decode("ascii").removesuffix(".")
         except idna.IDNAError as error:
             raise ValueError(f"{text!r} is not an internationalised host name: {error}") from error
     name = name.lower()
@@ -163,6 +165,6 @@ def _address(text: str) -> IPAddress | None:
         address = ipaddress.ip_address(bare)
     except ValueError:
         return None
-    if bare is not text and address.version == 4:
-        return None
-    return address
+    if address.version == 4:
+        return None if bare is not text else address
+    return address if address.scope_id is None or _ZONE.match(address.scope_id) else None

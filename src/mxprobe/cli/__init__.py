@@ -15,34 +15,43 @@ def run(arguments: list[str] | None = None) -> int:
     """The same, giving the exit code (see `mxprobe.cli.outcome`)."""
     import os
 
-    import click
+    import typer
 
     from mxprobe.cli.app import app
     from mxprobe.errors import MxprobeError
-    from mxprobe.report.escape import printable
-
-    def complain(text: str) -> int:
-        for line in text.splitlines() or [""]:
-            print(f"mxprobe: {printable(line, 1000)}", file=sys.stderr)
-        return 2
 
     try:
         return app(args=arguments, prog_name="mxprobe", standalone_mode=False) or 0
     except MxprobeError as error:
-        return complain(str(error))
+        return _complain(str(error))
     except BaseExceptionGroup as group:
         ours, others = group.split(MxprobeError)
-        if others is not None or ours is None:
+        if ours is None or others is not None:
             raise
-        first: BaseException = ours
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        return complain(str(first))
-    except click.ClickException as error:
-        return complain(error.format_message())
-    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _complain(str(_first(ours)))
+    except typer.Abort:
+        return 130
+    except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # The reader has gone (`| head`): nothing more to say, and nothing to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        # typer has a click of its own and names only the leaf of BadParameter < UsageError < ClickException.
+        if isinstance(error, typer.BadParameter.__mro__[2]):
+            return _complain(getattr(error, "format_message")())  # noqa: B009
+        raise
+
+
+def _complain(text: str) -> int:
+    from mxprobe.report.escape import printable
+
+    for line in text.splitlines() or [""]:
+        print(f"mxprobe: {printable(line, 1000)}", file=sys.stderr)
+    return 2
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -28,7 +28,9 @@ def print_report(report: Report, output: Format, *, verbose: bool, summary: bool
         if summary:
             print_summary(console, report)
             return
-        for target in report.targets:
+        for number, target in enumerate(report.targets):
+            if number:
+                console.print()
             print_target(console, target, verbose=verbose)
         return
     from mxprobe.report.json_document import to_json, to_ndjson_lines

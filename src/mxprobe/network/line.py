@@ -18,10 +18,10 @@ from mxprobe.network.gate import Gate
 from mxprobe.network.session import Ended, Session, open_session
 from mxprobe.network.settings import Manners
 from mxprobe.network.transcript import Transcript
-from mxprobe.terms import Endpoint
+from mxprobe.terms import Endpoint, Protocol
 from mxprobe.tls.endings import ending_text
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Throttled, Unasked
-from mxprobe.tls.sweep import Sweep
+from mxprobe.tls.sweep import Sweep, Wanted
 
 T = TypeVar("T")
 
@@ -29,8 +29,8 @@ MAX_AHEAD = 4
 """Connections ready ahead of need: a connection takes four round trips before its hello, and one after."""
 
 ASKED_PER_AHEAD = 20
-"""One more connection may be open ahead for this many hellos answered. Those left over when a sweep ends were opened
-in vain; this keeps them below 5 % of all."""
+"""One more connection may be open ahead, on the mere chance, for this many hellos answered. Those left over when a
+sweep ends were opened in vain; this keeps them below 5 % of all."""
 
 FUTILE_ENDINGS = 2
 """Endings in a row that tell nothing (silence, throttling, connections lost before the hello) after which the
@@ -57,6 +57,7 @@ class Line:
         self._watch = watch
         self._width = gate.limits.per_address
         self._answered = 0
+        self._picking: set[Protocol] = set()
         self._opening_seconds = 0.0
         self._asking_seconds = 0.0
         self._futile = 0
@@ -113,7 +114,7 @@ class Line:
                 while unasked and ready:
                     task = asyncio.create_task(self._ask(ready.popleft(), unasked[0]))
                     asking[task] = unasked.popleft()
-                needed = len(unasked) + self._ahead()
+                needed = len(unasked) + self._ahead(wanted)
                 room = self._width - len(asking) - len(ready) - len(opening)
                 for _ in range(min(room, needed - len(ready) - len(opening))):
                     opening.add(asyncio.create_task(self.open()))
@@ -133,6 +134,7 @@ class Line:
                 for asked in [task for task in asking if task in done]:
                     offer, answer = asking.pop(asked), asked.result()
                     self._answered += 1
+                    (self._picking.add if isinstance(answer, Chosen) else self._picking.discard)(offer.protocol)
                     self.note(answer)
                     if self._watch:
                         self._watch(offer, answer)
@@ -152,13 +154,19 @@ class Line:
             for session in ready:
                 session.close()
 
-    def _ahead(self) -> int:
-        """How many connections to make ready ahead of need: as many as are opened in the time of one hello."""
+    def _ahead(self, wanted: Wanted) -> int:
+        """How many connections to make ready ahead of need.
+
+        A version whose last answer was a pick has at least one hello to come after the one that is wanted now. Beyond
+        that it is a chance, worth as many connections as can be opened in the time of one hello.
+        """
+        certain = len(self._picking.intersection(offer.protocol for offer in wanted))
         if not self._answered:
             return 1
         opening = self._opening_seconds / max(1, self.connections)
         asking = self._asking_seconds / self._answered
-        return min(MAX_AHEAD, 1 + self._answered // ASKED_PER_AHEAD, 1 + round(opening / max(asking, 1e-6)))
+        chance = min(1 + self._answered // ASKED_PER_AHEAD, round(opening / max(asking, 1e-6)))
+        return max(certain, min(MAX_AHEAD, certain + chance))
 
     async def _ask(self, session: Session, offer: Offer) -> Answer:
         if session.gone:  # it had waited too long for its hello: that says nothing, so a fresh one is asked

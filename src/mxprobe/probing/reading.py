@@ -54,14 +54,18 @@ def starttls_tried(attempt: Attempt, swept: Swept, answers: tuple[Answer, ...], 
     reply = dialogue.starttls
     if attempt.done:
         return Starttls(state="works", stage="handshake", reply=reply)
-    working = [found.protocol for found in swept.values() if any(_finishes(chosen) for chosen in found.accepted)]
-    if working:
-        reason = f"OpenSSL's own handshake fails ({attempt.text}), {working[-1]} by itself is answered"
+    best = best_of(swept)
+    if best:
+        reason = f"OpenSSL's own handshake fails ({attempt.text}), {best.protocol} by itself is answered"
         return Starttls(state="works", stage="hello", reason=reason, reply=reply)
     definite = (*answers, attempt.answer)
     told_nothing = any(isinstance(answer, Silent | Throttled) for answer in definite)
     spoke = isinstance(attempt.answer, Refused | Closed | Garbled)
-    reason = attempt.text if attempt.answer is None else ending_text(attempt.answer)
+    # Our own reader says what came instead of TLS, where OpenSSL only says that it was not.
+    heard = attempt.answer
+    if isinstance(heard, Garbled):
+        heard = next((answer for answer in answers if isinstance(answer, Garbled)), heard)
+    reason = attempt.text if heard is None else ending_text(heard)
     if spoke and not told_nothing:
         return Starttls(state="offered-but-broken", stage="hello", reason=reason, reply=reply)
     silent = next((answer for answer in definite if isinstance(answer, Silent | Throttled)), None)

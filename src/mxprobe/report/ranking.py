@@ -26,11 +26,15 @@ STYLES: dict[Rank, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One verdict, with all endpoints for which it was given in the same words; none for the whole target."""
+    """One verdict, with all endpoints for which it was given in the same words; none for the whole target.
+
+    `ids` has more than that of the verdict where others are unknown for the very same reason.
+    """
 
     rank: Rank
     verdict: Verdict
     endpoints: tuple[str, ...]
+    ids: tuple[str, ...]
 
 
 def rank_of(verdict: Verdict) -> Rank:
@@ -52,13 +56,15 @@ def statements(target: Target) -> tuple[Statement, ...]:
     """The verdicts of a target, worst first and otherwise in their own order; equal words are said once."""
     grouped: dict[tuple[str, ...], list[Verdict]] = {}
     for verdict in target.verdicts:
-        key = (rank_of(verdict), verdict.id, verdict.state, verdict.summary, verdict.source)
+        subject = "" if verdict.state == "unknown" else verdict.id
+        key = (rank_of(verdict), subject, verdict.state, verdict.summary)
         grouped.setdefault(key, []).append(verdict)
     found = [
         Statement(
             rank=rank_of(verdicts[0]),
             verdict=verdicts[0],
             endpoints=tuple(dict.fromkeys(verdict.endpoint for verdict in verdicts if verdict.endpoint)),
+            ids=tuple(dict.fromkeys(verdict.id for verdict in verdicts)),
         )
         for verdicts in grouped.values()
     ]

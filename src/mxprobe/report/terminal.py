@@ -200,7 +200,7 @@ def _certificate_words(target: Target, facts: EndpointFacts) -> list[str]:
 def _print_statement(console: Console, target: Target, said: Statement, *, verbose: bool) -> None:
     verdict = said.verdict
     pieces = [
-        piece(f"{verdict.id}: {verdict.state}", STYLES[said.rank]),
+        piece(f"{', '.join(said.ids)}: {verdict.state}", STYLES[said.rank]),
         piece(verdict.summary or "no reason was recorded"),
     ]
     known = {endpoint_name(facts): endpoint_words(facts) for facts in target.endpoints}

@@ -37,7 +37,8 @@ def starttls_meaning(reply: Reply) -> Meaning:
 
 
 def helo_may_work(reply: Reply) -> bool:
-    """Whether a refused EHLO asks for HELO instead: 500, 502, 504, 550 (RFC 5321 §3.2, §4.1.4)."""
+    """Whether a refused EHLO asks for HELO instead: 500, 501, 502, 550 (RFC 5321 §4.1.4), 504 (§4.3.2), and 554, by
+    which older servers say that they have no extensions to list (RFC 1869 §4.3)."""
     return reply.code in (500, 501, 502, 504, 550, 554)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from mxprobe.tls.alerts import alert_name
+from mxprobe.tls.alerts import ALERTS, EMPTY_CIPHER_LIST, SSLV2_ERRORS, sslv2_error_name
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Refused, Silent, Stage, Throttled, Unasked
 
 _STAGES: dict[Stage, str] = {
@@ -21,15 +21,18 @@ def ending_text(answer: Answer) -> str:
     """What happened, for a mail administrator; peer text in it is not yet escaped."""
     match answer:
         case Chosen(ended_by=int(alert)):
-            return f"picked a suite in {answer.protocol}, then sent alert {alert} ({alert_name(alert)})"
+            return f"picked a suite in {answer.protocol}, then sent {_alert(alert)}"
         case Chosen():
             return f"answered with {answer.protocol}"
         case Refused(alert=int(alert)):
-            return f"alert {alert} ({alert_name(alert)})"
-        case Refused(sslv2_error=0):
+            return _alert(alert)
+        case Refused(sslv2_error=int(error)) if error == EMPTY_CIPHER_LIST:
             return "an empty SSLv2 cipher list"
+        case Refused(sslv2_error=int(error)):
+            name = sslv2_error_name(error)
+            return f"SSLv2 error {error} ({name})" if error in SSLV2_ERRORS else name
         case Refused():
-            return f"SSLv2 error {answer.sslv2_error}"
+            return "refused without a reason"
         case Closed():
             how = "reset" if answer.how == "reset" else "closed"
             return f"the server {how} the connection {_STAGES[answer.stage]}"
@@ -43,3 +46,7 @@ def ending_text(answer: Answer) -> str:
             return f"not asked: {answer.reason}"
         case _:
             assert_never(answer)
+
+
+def _alert(number: int) -> str:
+    return f"alert {number} ({ALERTS.get(number, 'unregistered')})"

@@ -188,10 +188,12 @@ class _Removal:
 
     def chain(self, suites: tuple[int, ...]) -> Sweep[Outcome]:
         """Remove and ask again until the server refuses what is left, or the answer is none."""
-        while left := self.without_known(suites):
-            outcome = yield from self.pick(left)
+        left = list(self.without_known(suites))
+        while left:
+            outcome = yield from self.pick(tuple(left))
             if outcome != "chosen":
                 return outcome
+            left.remove(self.picks[-1][1])
         return "refused"
 
     def check_last_refusal(self) -> Sweep[bool]:

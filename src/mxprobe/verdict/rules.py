@@ -80,7 +80,7 @@ def needs_sslv3(facts: EndpointFacts) -> Verdict:
     source = "RFC 7568 §3"
     if facts.starttls.state == "not-offered":
         return _verdict("needs-sslv3", facts, "no", "ok", "no TLS is offered at all", evidence, source)
-    working = [protocol for protocol in _TLS_VERSIONS if states.get(protocol) == "accepted"]
+    working = [protocol for protocol in _TLS_VERSIONS if _works(facts, protocol)]
     if facts.natural and facts.natural.protocol in _TLS_VERSIONS:
         working.append(facts.natural.protocol)
     if working:
@@ -88,7 +88,7 @@ def needs_sslv3(facts: EndpointFacts) -> Verdict:
         return _verdict("needs-sslv3", facts, "no", "ok", summary, evidence, source)
     if states.get("SSLv3") == "refused":
         return _verdict("needs-sslv3", facts, "no", "ok", "SSLv3 is refused too", evidence, source)
-    if states.get("SSLv3") == "accepted" and all(states.get(protocol) == "refused" for protocol in _TLS_VERSIONS):
+    if _works(facts, "SSLv3") and all(states.get(protocol) == "refused" for protocol in _TLS_VERSIONS):
         summary = "needs SSLv3: every TLS version is refused"
         return _verdict("needs-sslv3", facts, "yes", "critical", summary, evidence, source)
     unknown = [protocol for protocol in PROTOCOLS[1:] if states.get(protocol, "unknown") == "unknown"]
@@ -214,6 +214,14 @@ def _no_certificate(id: str, facts: EndpointFacts, source: str) -> Verdict:
     if facts.starttls.reason:
         summary += f": {facts.starttls.reason}"
     return _verdict(id, facts, "unknown", "info", summary, {}, source)
+
+
+def _works(facts: EndpointFacts, protocol: Protocol) -> bool:
+    """Whether a server does more than pick a suite in a version; in TLS 1.3 the rest of its flight is encrypted."""
+    seen = facts.protocols.get(protocol)
+    if seen is None or seen.state != "accepted":
+        return False
+    return protocol == "TLSv1.3" or any(suite.reached != "selected" for suite in seen.suites)
 
 
 def _protocol_evidence(seen: ProtocolFacts) -> str:
