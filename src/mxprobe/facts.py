@@ -90,6 +90,7 @@ class ProfileAnswer:
 class EndpointFacts:
     """All that one probe saw at one endpoint. `early_bytes` (hex) followed the 220 to STARTTLS in clear text.
 
+    `server_name` is the SNI that was sent; None where the host is an address, or where the server knows no such name.
     `endings` counts how connections ended other than by an answer to a hello, by their text.
     """
 
@@ -104,6 +105,7 @@ class EndpointFacts:
     capabilities: tuple[str, ...] = ()
     starttls: Starttls
     early_bytes: str | None = None
+    server_name: str | None = None
     protocols: dict[Protocol, ProtocolFacts] = field(default_factory=dict)
     natural: Natural | None = None
     handshake_error: str | None = None

@@ -34,7 +34,7 @@ EVERY_TLS13_SUITE = (
 )
 OPTION: dict[Protocol, str] = {"TLSv1": "-tls1", "TLSv1.1": "-tls1_1", "TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}
 
-# How s_client says no: the server's alert; or that it cannot offer this suite in this protocol, or without a key or password.
+# How s_client says no: the alert of the server; or that it cannot offer the suite in this protocol, or without a key.
 NO = re.compile(r"SSL alert number \d+|no ciphers available|no cipher match|unsupported protocol")
 
 

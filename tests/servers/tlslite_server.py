@@ -118,7 +118,9 @@ def _settings(
     lowest: Protocol, highest: Protocol, ciphers: Sequence[str], others: Sequence[tuple[X509CertChain, object]]
 ) -> HandshakeSettings:
     settings = HandshakeSettings()
-    settings.minVersion, settings.maxVersion = _VERSION[lowest], _VERSION[highest]
+    oldest, newest = settings.minVersion, settings.maxVersion = _VERSION[lowest], _VERSION[highest]
+    # Without this, what a client lists in supported_versions would win over the newest version allowed.
+    settings.versions = [(3, minor) for minor in range(newest[1], oldest[1] - 1, -1)]
     settings.cipherNames, settings.macNames = list(ciphers), list(ALL_MAC_NAMES)
     settings.virtual_hosts = []
     for chain, key in others:

@@ -62,12 +62,14 @@ class Line:
         self._asking_seconds = 0.0
         self._futile = 0
         self._given_up: Unasked | None = None
-        self._deadline = time.monotonic() + manners.deadline
+        self._deadline: float | None = None
 
     async def open(self) -> Session | Ended:
         """Open one connection, as soon as the gate has a place for it; closing the session gives it back."""
         address = self.endpoint.address
         await self._gate.acquire(address)
+        if self._deadline is None:  # waiting for others is not this endpoint's time
+            self._deadline = time.monotonic() + self._manners.deadline
         try:
             self.connections += 1
             transcript = None
@@ -103,6 +105,9 @@ class Line:
         """Ask what a sweep wants, as many at a time as the limits allow, and return what it found."""
         ready: deque[Session] = deque()
         opening: set[asyncio.Task[Session | Ended]] = set()
+        # In the order in which they were opened: a server that serves one connection after the other would otherwise
+        # wait for the hello of a connection that waits for the answer to another.
+        opened_in_order: list[asyncio.Task[Session | Ended]] = []
         asking: dict[asyncio.Task[Answer], Offer] = {}
         try:
             wanted = next(sweep)
@@ -117,10 +122,13 @@ class Line:
                 needed = len(unasked) + self._ahead(wanted)
                 room = self._width - len(asking) - len(ready) - len(opening)
                 for _ in range(min(room, needed - len(ready) - len(opening))):
-                    opening.add(asyncio.create_task(self.open()))
+                    task_of_opening = asyncio.create_task(self.open())
+                    task_of_opening.add_done_callback(opened_in_order.append)
+                    opening.add(task_of_opening)
 
                 done = await self._wait(opening | asking.keys())
-                for opened in [task for task in opening if task in done]:
+                for opened in [task for task in opened_in_order if task in done]:
+                    opened_in_order.remove(opened)
                     opening.discard(opened)
                     match opened.result():
                         case Session() as session:
@@ -182,7 +190,7 @@ class Line:
         return answer
 
     async def _wait(self, tasks: set[asyncio.Task[Session | Ended] | asyncio.Task[Answer]]) -> set[object]:
-        left = max(0.0, self._deadline - time.monotonic())
+        left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
         done, _ = await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         return set(done)
 

@@ -12,7 +12,7 @@ from mxprobe.mta.profile import Profile
 from mxprobe.network.gate import Gate
 from mxprobe.network.handshake import Handshake, complete_handshake
 from mxprobe.network.line import Line
-from mxprobe.network.session import Ended
+from mxprobe.network.session import Ended, Session
 from mxprobe.network.settings import Manners
 from mxprobe.probing import reading
 from mxprobe.probing.reading import Attempt, Swept
@@ -29,8 +29,8 @@ from mxprobe.trust.verification import TrustStore, verify_chain
 Progress = Callable[[Endpoint, int], None]
 """Told of an endpoint and the number of hellos answered so far."""
 
-X25519 = 29
-"""The key share of a profile's hello: any 32 bytes are a valid one, so that no HelloRetryRequest is needed."""
+KEY_SHARES = (29, 23)
+"""x25519 and secp256r1: key shares for hellos that are to get a ServerHello and no HelloRetryRequest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,26 +75,16 @@ async def probe_endpoint(
     opened = await line.open()
     dialogue = opened.dialogue
     attempt = Attempt(done=False)
-    natural: Natural | None = None
-    chains: tuple[tuple[bytes, ...], ...] = ()
     swept: Swept = {}
     profiles: tuple[ProfileAnswer, ...] = ()
     if isinstance(opened, Ended):
         line.note(opened.answer)
         starttls = reading.starttls_ended(opened.answer, dialogue)
     else:
-        handshake = await complete_handshake(opened, manners, server_name=task.server_name)
-        if isinstance(handshake, Handshake):
-            attempt = Attempt(done=True)
-            natural = Natural(protocol=handshake.protocol, suite=handshake.suite, group=handshake.group)
-            chains = (handshake.chain,)
-        else:
-            attempt = Attempt(done=False, answer=handshake.answer, text=handshake.text)
-            line.note(handshake.answer)
+        attempt = await _natural(task, line, manners, opened)
         swept, profiles = await _sweep(task, line, attempt)
         starttls = reading.starttls_tried(attempt, swept, tuple(answers), dialogue)
-        natural = natural or reading.best_of(swept)
-        chains = reading.distinct_chains((*chains, *reading.chains_of(swept)))
+    chains = reading.distinct_chains((attempt.chain, *reading.chains_of(swept)))
     facts = EndpointFacts(
         host=task.endpoint.host,
         address=task.endpoint.address,
@@ -107,8 +97,9 @@ async def probe_endpoint(
         capabilities=dialogue.capabilities,
         starttls=starttls,
         early_bytes=line.early_bytes.hex() or None,
+        server_name=attempt.server_name,
         protocols=reading.protocol_facts(swept, attempt),
-        natural=natural,
+        natural=attempt.natural or reading.best_of(swept),
         handshake_error=attempt.text or None,
         certificates=tuple(read_certificate(chain[0], chain) for chain in chains),
         verification=verify_chain(chains[0], task.trust, depth_limit=task.verify_depth, time=started_at)
@@ -146,15 +137,41 @@ def profile_offer(profile: Profile, server_name: str | None) -> Offer:
         versions=versions,
         suites=profile.suites,
         server_name=server_name if versions[-1] not in ("SSLv2", "SSLv3") else None,
-        key_shares=(X25519,) if versions[-1] == "TLSv1.3" else (),
+        key_shares=KEY_SHARES if versions[-1] == "TLSv1.3" else (),
     )
 
 
+async def _natural(task: EndpointTask, line: Line, manners: Manners, opened: Session) -> Attempt:
+    """Shake hands in full; once more without SNI where the server knows no such name (RFC 6066 §3)."""
+    attempt = await _shake_hands(line, manners, opened, task.server_name)
+    if task.server_name and attempt.unrecognized_name:
+        again = await line.open()
+        if isinstance(again, Session):
+            return await _shake_hands(line, manners, again, None)
+        line.note(again.answer)
+    return attempt
+
+
+async def _shake_hands(line: Line, manners: Manners, opened: Session, server_name: str | None) -> Attempt:
+    handshake = await complete_handshake(opened, manners, server_name=server_name)
+    if isinstance(handshake, Handshake):
+        natural = Natural(protocol=handshake.protocol, suite=handshake.suite, group=handshake.group)
+        return Attempt(done=True, natural=natural, chain=handshake.chain, server_name=server_name)
+    line.note(handshake.answer)
+    return Attempt(done=False, answer=handshake.answer, text=handshake.text, server_name=server_name)
+
+
 async def _sweep(task: EndpointTask, line: Line, attempt: Attempt) -> tuple[Swept, tuple[ProfileAnswer, ...]]:
-    offers = {profile: profile_offer(profile, task.server_name) for profile in task.profiles}
+    name = attempt.server_name
+    offers = {profile: profile_offer(profile, name) for profile in task.profiles}
     profiles = together({profile: ask(offer) for profile, offer in offers.items()})
     if task.depth == "quick" and attempt.done:
         swept, answers = Swept(), await line.drive(profiles)
     else:
-        swept, answers = await line.drive(both(version_sweep(task.depth, task.server_name), profiles))
+        swept, answers = await line.drive(both(version_sweep(task.depth, name), profiles))
+    spoken = attempt.natural.protocol if attempt.natural else None
+    if spoken == "TLSv1.3" and spoken in swept and swept[spoken].state == "refused":
+        # It wants a key share at once, and will not ask for one.
+        offer = Offer(protocol=spoken, suites=candidates(spoken), server_name=name, key_shares=KEY_SHARES)
+        swept |= await line.drive(accepted_suites([offer]))
     return swept, tuple(reading.profile_answer(profile, offers[profile], answer) for profile, answer in answers.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mxprobe.facts import Natural, ProfileAnswer, ProtocolFacts, Starttls, Suite
 from mxprobe.mta.profile import Profile
@@ -11,8 +11,10 @@ from mxprobe.terms import PROTOCOLS, Protocol, State
 from mxprobe.tls.code_points import group_name
 from mxprobe.tls.endings import ending_text
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent, Throttled, Unasked
-from mxprobe.tls.suites import allowed, suite
+from mxprobe.tls.suites import allowed, suite, suite_named
 from mxprobe.tls.sweep import SuitesFound
+
+UNRECOGNIZED_NAME = 112
 
 Swept = dict[Protocol, SuitesFound]
 
@@ -39,11 +41,22 @@ def starttls_ended(answer: Answer, dialogue: Dialogue) -> Starttls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """How the complete handshake by OpenSSL went: done, or how it ended and OpenSSL's words for it."""
+    """How the complete handshake by OpenSSL went: done and with what, or how it ended and OpenSSL's words for it.
+
+    `server_name` is the SNI it was tried with, `chain` (DER, leaf first) what the server sent.
+    """
 
     done: bool
+    natural: Natural | None = None
+    chain: tuple[bytes, ...] = ()
+    server_name: str | None = None
     answer: Answer | None = None
     text: str = ""
+
+    @property
+    def unrecognized_name(self) -> bool:
+        """Whether the server ended it because it does not know the name in SNI (RFC 6066 §3)."""
+        return isinstance(self.answer, Refused) and self.answer.alert == UNRECOGNIZED_NAME
 
 
 def starttls_tried(attempt: Attempt, swept: Swept, answers: tuple[Answer, ...], dialogue: Dialogue) -> Starttls:
@@ -76,10 +89,14 @@ def protocol_facts(swept: Swept, attempt: Attempt) -> dict[Protocol, ProtocolFac
     """The facts of every version that was asked, oldest first.
 
     A server that only ever closes the connection has not refused a version: it may not speak TLS at all. So a plain
-    close counts as a refusal only beside a version that works or is refused by an alert.
+    close counts as a refusal only beside a version that works or is refused by an alert. And what a complete
+    handshake has shown stands, whatever a sweep found: they may differ over groups and signature schemes.
     """
     speaks_tls = attempt.done or any(found.accepted or isinstance(found.ending, Refused) for found in swept.values())
-    return {protocol: _one_protocol(swept[protocol], speaks_tls) for protocol in PROTOCOLS if protocol in swept}
+    facts = {protocol: _one_protocol(swept[protocol], speaks_tls) for protocol in PROTOCOLS if protocol in swept}
+    if attempt.natural and attempt.natural.protocol in facts:
+        facts[attempt.natural.protocol] = _with_natural(facts[attempt.natural.protocol], attempt.natural)
+    return facts
 
 
 def suite_facts(chosen: Chosen) -> Suite:
@@ -153,6 +170,25 @@ def _finishes(chosen: Chosen) -> bool:
     if chosen.protocol == "TLSv1.3":
         return chosen.ended_by is None
     return chosen.reached != "selected"
+
+
+def _with_natural(facts: ProtocolFacts, natural: Natural) -> ProtocolFacts:
+    """The facts of a version beside a complete handshake in it."""
+    number = suite_named(natural.suite)
+    if number is None or any(found.name == natural.suite for found in facts.suites):
+        return facts
+    shown = suite_facts(
+        Chosen(protocol=natural.protocol, suite=number.number, reached="handshake-complete"),
+    )
+    why = "" if facts.state == "accepted" else f"by itself it was {facts.state} ({facts.reason}), but "
+    return replace(
+        facts,
+        state="accepted",
+        suites=(*facts.suites, shown),
+        complete=False,
+        order="unknown",
+        reason=f"{why}a complete handshake got {natural.suite}" if facts.complete or why else facts.reason,
+    )
 
 
 def _one_protocol(found: SuitesFound, speaks_tls: bool) -> ProtocolFacts:
