@@ -133,7 +133,9 @@ def test_what_is_not_a_next_hop_gets_one_line_that_says_why(text: str, reason: s
     assert "allowed: example.com, " in str(raised.value)
 
 
-@pytest.mark.parametrize("text", ["☃-.example", "\ud800.example", "a\u200db.example", "ab\u0301\u0301" * 30 + ".example"])
+@pytest.mark.parametrize(
+    "text", ["☃-.example", "\ud800.example", "a\u200db.example", "ab\u0301\u0301" * 30 + ".example"]
+)
 def test_what_idna_forbids_is_not_a_host_name(text: str) -> None:
     with pytest.raises(InvalidNextHop, match="is not an internationalised host name"):
         parse_next_hop(text)

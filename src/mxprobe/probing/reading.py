@@ -25,9 +25,9 @@ def starttls_ended(answer: Answer, dialogue: Dialogue) -> Starttls:
     if dialogue.starttls and dialogue.starttls.code >= 500:
         return Starttls(state="refused", stage="starttls", reason=str(dialogue.starttls), reply=dialogue.starttls)
     if dialogue.starttls:
-        return Starttls(
-            state="unknown", stage="starttls", reason=f"throttled: {dialogue.starttls}", reply=dialogue.starttls
-        )
+        if isinstance(answer, Throttled):
+            reason = f"throttled: {dialogue.starttls}"
+        return Starttls(state="unknown", stage="starttls", reason=reason, reply=dialogue.starttls)
     reply = dialogue.ehlo or dialogue.greeting
     if dialogue.lacks_starttls:
         return Starttls(state="not-offered", stage="ehlo", reason="STARTTLS is not among the capabilities", reply=reply)

@@ -10,7 +10,7 @@ from typing import Literal
 from mxprobe.terms import Protocol
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent
 from mxprobe.tls.suites import peculiar
-from mxprobe.tls.sweep import SuitesFound, Sweep, ask_surely, together
+from mxprobe.tls.sweep import SuitesFound, Sweep, ask, ask_surely, together
 
 MAX_SUITES = 128
 """Suites in an offer to a server that has not yet shown that it reads longer ones: wolfSSL refuses
@@ -92,7 +92,7 @@ class _Removal:
         if outcome != "chosen":
             return self.version_refused
         self.runs.append([])  # what is chosen out of longer offers may come before the first
-        outcome = yield from self.chain(self.rest)
+        outcome = yield from self.chain(self.rest, surely=False)
         if outcome == "refused" and (yield from self.check_last_refusal()):
             yield from self.whose_order()
             yield from self.merge()
@@ -129,9 +129,13 @@ class _Removal:
     def without_known(self, suites: Iterable[int]) -> tuple[int, ...]:
         return tuple(suite for suite in suites if suite not in self.accepted and suite not in self.refused)
 
-    def pick(self, suites: tuple[int, ...]) -> Sweep[Outcome]:
-        """Ask for one more suite out of these, and note what came."""
-        answer, hellos = yield from ask_surely(replace(self.offer, suites=suites))
+    def pick(self, suites: tuple[int, ...], *, surely: bool = True) -> Sweep[Outcome]:
+        """Ask for one more suite out of these, and note what came; a plain close is asked again if `surely`."""
+        offer = replace(self.offer, suites=suites)
+        if surely:
+            answer, hellos = yield from ask_surely(offer)
+        else:
+            answer, hellos = (yield from ask(offer)), 1
         self.hellos += hellos
         match answer:
             case Chosen() if answer.protocol != self.offer.protocol:
@@ -186,11 +190,11 @@ class _Removal:
             return "unknown"
         return "server" if self.deviates else "client"
 
-    def chain(self, suites: tuple[int, ...]) -> Sweep[Outcome]:
+    def chain(self, suites: tuple[int, ...], *, surely: bool = True) -> Sweep[Outcome]:
         """Remove and ask again until the server refuses what is left, or the answer is none."""
         left = list(self.without_known(suites))
         while left:
-            outcome = yield from self.pick(tuple(left))
+            outcome = yield from self.pick(tuple(left), surely=surely)
             if outcome != "chosen":
                 return outcome
             left.remove(self.picks[-1][1])
@@ -206,7 +210,7 @@ class _Removal:
         refusal, left = self.ending, self.rest
         plain = tuple(suite for suite in left if peculiar(suite) not in MISSING_CREDENTIALS)
         if len(plain) == len(left) and len(left) < self.limit:
-            return True
+            return not isinstance(refusal, Closed) or (yield from self.pick(left)) == "refused"
         known = len(self.accepted)
         if self.order == "unknown":
             if (yield from self.pick(plain + self.reverse())) != "chosen" or len(self.accepted) > known:
