@@ -47,14 +47,13 @@ class Tool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """One run. `found` is the number of (version, suite) pairs that it reported, `hellos` what ours says it asked."""
+    """One run. `found` is the number of (version, suite) pairs that it reported."""
 
     connections: int
     seconds: float
     cpu_seconds: float
     peak_bytes: int
     found: int
-    hellos: int = 0
 
 
 def ours(per_address: int, depth: str = "full") -> Tool:
@@ -102,25 +101,24 @@ def run(tool: Tool, server: RunningServer, round_trip_ms: int, directory: Path) 
         cost = measured(tool.for_port(proxy.port), output)
         connections = proxy.connections
     text = output.read_text(errors="replace")
-    hellos = 0
-    if tool.counted == "json":
-        # Its standard error, with what is not as required, is in the same file.
-        document = json.JSONDecoder().raw_decode(text[text.index("{") :])[0]
-        (endpoint,) = document["targets"][0]["endpoints"]
-        found = sum(len(protocol["suites"]) for protocol in endpoint["protocols"].values())
-        hellos = sum(protocol["hellos"] for protocol in endpoint["protocols"].values())
-    else:
-        found = len(re.findall(tool.counted, text, re.MULTILINE))
-        if not found:
-            raise RuntimeError(f"{tool.name} found nothing:\n{text[-2000:]}")
+    found = found_in(text)[0] if tool.counted == "json" else len(re.findall(tool.counted, text, re.MULTILINE))
+    if not found:
+        raise RuntimeError(f"{tool.name} found nothing:\n{text[-2000:]}")
     return Cost(
         connections=connections,
         seconds=cost["seconds"],
         cpu_seconds=cost["cpu_seconds"],
         peak_bytes=int(cost["peak_bytes"]),
         found=found,
-        hellos=hellos,
     )
+
+
+def found_in(text: str) -> tuple[int, int]:
+    """How many (version, suite) pairs a JSON document of ours holds, and how many ClientHellos they took."""
+    # Standard error, with what is not as required, is in the same file.
+    document = json.JSONDecoder().raw_decode(text[text.index("{") :])[0]
+    protocols = document["targets"][0]["endpoints"][0]["protocols"].values()
+    return sum(len(protocol["suites"]) for protocol in protocols), sum(protocol["hellos"] for protocol in protocols)
 
 
 def measured(command: Sequence[str], output: Path) -> dict[str, float]:
@@ -139,13 +137,29 @@ def middle(costs: Sequence[Cost]) -> Cost:
         cpu_seconds=median(cost.cpu_seconds for cost in costs),
         peak_bytes=round(median(cost.peak_bytes for cost in costs)),
         found=round(median(cost.found for cost in costs)),
-        hellos=round(median(cost.hellos for cost in costs)),
     )
 
 
 def bound(server: RunningServer) -> int:
     """n + 1 hellos for the n suites of each version that the configuration accepts, one for each that it refuses."""
     return sum(len(server.expected.get(protocol, ())) + 1 for protocol in PROTOCOLS)
+
+
+def cpu_a_hello(runs: int, server: RunningServer, directory: Path) -> float:
+    """CPU seconds of one hello, with its connection: what a full probe takes over a quick one run just before.
+
+    So the start of Python, the imports and the natural handshake, which both have, fall out. Without the proxy, which
+    would take its share of a small machine.
+    """
+    found = []
+    for _ in range(runs):
+        costs, hellos = [], 0
+        for depth in ("quick", "full"):
+            output = directory / "output"
+            costs.append(measured(ours(2, depth).for_port(server.port), output)["cpu_seconds"])
+            hellos = found_in(output.read_text(errors="replace"))[1]
+        found.append((costs[1] - costs[0]) / hellos)
+    return median(found)
 
 
 def start_up(runs: int, directory: Path) -> tuple[float, float]:
@@ -170,10 +184,10 @@ def table(results: dict[int, dict[str, Cost]], reference: str) -> Iterator[str]:
 
 
 def figures(
-    results: dict[int, dict[str, Cost]], quick: Cost, server: RunningServer, help_seconds: tuple[float, float]
+    results: dict[int, dict[str, Cost]], hello_seconds: float, server: RunningServer, help_seconds: tuple[float, float]
 ) -> Iterator[str]:
     """What the project promises of its cost, and what was measured."""
-    full, wide = results[0][ours(2).name], results[40][ours(8).name]
+    wide = results[40][ours(8).name]
     most = max(costs[ours(width).name].connections for costs in results.values() for width in (2, 8))
     least = bound(server)
 
@@ -196,12 +210,11 @@ def figures(
             f"{ratio:.2f} ({wide.seconds:.1f} s, {nmap.seconds:.1f} s)",
             ratio <= 1 / 3,
         )
-    hello_ms = 1000 * (full.cpu_seconds - quick.cpu_seconds) / (full.hellos - quick.hellos)
     yield line(
         "CPU a hello, from the difference of a full and a quick probe",
         "under 0.5 ms",
-        f"{hello_ms:.2f} ms ({full.hellos} hellos)",
-        hello_ms < 0.5,
+        f"{1000 * hello_seconds:.2f} ms",
+        hello_seconds < 0.0005,
     )
     yield line(
         "`mxprobe --help`, of which an empty Python takes",
@@ -228,14 +241,14 @@ def main() -> int:
                     print(f"{round_trip} ms, run {number + 1} of {runs}: {tool.name}", file=sys.stderr)
                     costs[tool.name].append(run(tool, server, round_trip, directory))
             results[round_trip] = {name: middle(found) for name, found in costs.items()}
-        quick = middle([run(ours(2, "quick"), server, 0, directory) for _ in range(runs)])
+        hello_seconds = cpu_a_hello(2 * runs + 1, server, directory)
         help_seconds = start_up(2 * runs + 1, directory)
         expected = sum(len(suites) for suites in server.expected.values())
         machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
         print(f"{datetime.now(UTC):%Y-%m-%d}, {machine}; medians of {runs} runs, the tools in turn.")
         print(f"The Postfix accepts {expected} suites by its configuration.\n")
         print("\n".join(table(results, "nmap ssl-enum-ciphers")), end="\n\n")
-        print("\n".join(figures(results, quick, server, help_seconds)))
+        print("\n".join(figures(results, hello_seconds, server, help_seconds)))
     return 0
 
 

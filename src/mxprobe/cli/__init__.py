@@ -21,7 +21,9 @@ def run(arguments: list[str] | None = None) -> int:
     from mxprobe.errors import MxprobeError
 
     try:
-        return app(args=arguments, prog_name="mxprobe", standalone_mode=False) or 0
+        code = app(args=arguments, prog_name="mxprobe", standalone_mode=False) or 0
+        sys.stdout.flush()
+        return code
     except MxprobeError as error:
         return _complain(str(error))
     except BaseExceptionGroup as group:
@@ -33,10 +35,14 @@ def run(arguments: list[str] | None = None) -> int:
         return 130
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader has gone (`| head`): nothing more to say, and nothing to say it to.
+    except (BrokenPipeError, SystemExit):
+        # The reader has gone (`| head`): nothing more to say, and nothing to say it to. typer and rich leave with 1
+        # then, which here would mean a finding; 141 is what the shell makes of SIGPIPE.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        # A disk that is full, say. With 1, which Python would end with, it would look like a finding.
+        return _complain(str(error))
     except Exception as error:
         # typer has a click of its own and names only the leaf of BadParameter < UsageError < ClickException.
         if isinstance(error, typer.BadParameter.__mro__[2]):

@@ -7,7 +7,7 @@ import sys
 
 from mxprobe.cli.options import Format
 from mxprobe.cli.outcome import COULD_NOT_TELL, FINDING, NOTHING_TO_REPORT
-from mxprobe.cli.probe import print_transcript
+from mxprobe.cli.printing import print_transcript
 from mxprobe.errors import InvalidSetting
 from mxprobe.probing.combination import Tried
 from mxprobe.probing.prober import Prober
@@ -47,7 +47,7 @@ async def one_combination(
             tried = await prober.combination(endpoint, protocol, number)
             _print(endpoint, tried, output)
             if tried.transcript:
-                print_transcript(list(tried.transcript), text=output == "text")
+                print_transcript(tried.transcript, output)
             codes.add(_code(tried, strict))
     return FINDING if FINDING in codes else max(codes, default=NOTHING_TO_REPORT)
 

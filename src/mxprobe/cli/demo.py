@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,15 +17,17 @@ from mxprobe.report.progress import progress
 from mxprobe.schedule.configuration import read_configuration
 from mxprobe.store import sqlite_url
 
+_LIBRARIES = ("tlslite", "sqlalchemy", "alembic", "aiosqlite")
+
 
 def demo(database: Path | None, *, serve: bool, verbose: bool) -> int:
     """Run the command: the exit code is 0, whatever is wrong in that world."""
-    try:
-        import tlslite  # noqa: F401
-    except ImportError as error:
-        raise InvalidSetting("demo", f"needs more libraries: pip install 'mxprobe[demo]' ({error})") from error
+    if missing := [name for name in _LIBRARIES if find_spec(name) is None]:
+        raise InvalidSetting("demo", f"it needs more: pip install 'mxprobe[demo]' (missing: {', '.join(missing)})")
     if database is not None and database.exists():
         raise InvalidSetting("--database", f"{database} exists", "a new file")
+    if database is not None and not database.parent.is_dir():
+        raise InvalidSetting("--database", f"{database.parent} is not a directory", "a new file")
     with TemporaryDirectory(prefix="mxprobe-demo-") as directory:
         run_async(_demo(Path(directory), database, serve=serve, verbose=verbose))
     return NOTHING_TO_REPORT

@@ -37,13 +37,14 @@ def timeouts(texts: Sequence[str]) -> Timeouts:
     patience = Timeouts()
     for text in texts:
         stage, _, value = text.partition("=")
-        allowed = f"STAGE=SECONDS with {', '.join(stages)}, 0.1 to 3600"
+        if stage not in stages:
+            raise InvalidSetting("--timeout", f"{text!r} is not STAGE=SECONDS", f"STAGE is {', '.join(stages)}")
         try:
             seconds = float(value)
-        except ValueError as error:
-            raise InvalidSetting("--timeout", f"{text!r} is not STAGE=SECONDS", allowed) from error
-        if stage not in stages or not 0.1 <= seconds <= 3600:
-            raise InvalidSetting("--timeout", f"{text!r} is out of bounds", allowed)
+        except ValueError:
+            seconds = 0.0
+        if not 0.1 <= seconds <= 3600:
+            raise InvalidSetting("--timeout", f"{text!r} has no time to wait for", "SECONDS is 0.1 to 3600")
         patience = replace(patience, **{stage: seconds})
     return patience
 
@@ -53,9 +54,12 @@ def requirements(texts: Sequence[str], *, profiles: bool) -> tuple[Requirement, 
     if not texts:
         texts = ("starttls", "shared-cipher") if profiles else ("starttls",)
     try:
-        return tuple(parse_requirement(part) for text in texts for part in text.split(","))
+        required = tuple(parse_requirement(part) for text in texts for part in text.split(","))
     except ValueError as error:
         raise InvalidSetting("--require", str(error)) from error
+    if not profiles and any(requirement.name == "shared-cipher" for requirement in required):
+        raise InvalidSetting("--require", "shared-cipher says with whom: it needs a --profile")
+    return required
 
 
 def profile(text: str, configuration: Path | None) -> Profile:
@@ -72,6 +76,13 @@ def profile(text: str, configuration: Path | None) -> Profile:
     return known[text]
 
 
+def given_path(where: str, text: str | None) -> str | None:
+    """A path that may be left away, but not be empty: so it is where a variable of a script was not set."""
+    if text == "":
+        raise InvalidSetting(where, "it is empty", "a path")
+    return text
+
+
 def protocol(text: str, where: str = "--protocol") -> Protocol:
     """A protocol by OpenSSL's name, in any case; TLSv1.0 is TLSv1."""
     for known in PROTOCOLS:
@@ -80,14 +91,26 @@ def protocol(text: str, where: str = "--protocol") -> Protocol:
     raise InvalidSetting(where, f"{text!r} is not a protocol", ", ".join(PROTOCOLS))
 
 
-def suite_number(text: str, where: str = "--cipher") -> int:
-    """A cipher suite by OpenSSL name, IANA name or number; numbers that nobody knows may be asked for too."""
-    from mxprobe.tls.suites import suite_named
+def suite_number(text: str, where: str = "--cipher", protocols: tuple[Protocol, ...] = ()) -> int:
+    """A cipher suite by OpenSSL name, IANA name or number; numbers that nobody knows may be asked for too.
 
+    SSLv2 has suites of its own, some under names that later suites have too: `protocols`, those that it is to be
+    offered in, tell which is meant. Without them it may be of any.
+    """
+    from mxprobe.tls.suites import candidates, suite, suite_named
+
+    sslv2 = set(protocols) == {"SSLv2"}
+    if sslv2:
+        kinds = {str(suite(number).openssl).lower(): number for number in candidates("SSLv2")}
+        if text.lower() in kinds:
+            return kinds[text.lower()]
     found = suite_named(text)
     if found is None:
         allowed = "an OpenSSL name like ECDHE-RSA-AES128-GCM-SHA256, an IANA name, a number like 0xC02F"
         raise InvalidSetting(where, f"{text!r} is not a cipher suite", allowed)
+    if protocols and (found.number > 0xFFFF) != sslv2:
+        names = ", ".join(str(suite(number).openssl) for number in candidates("SSLv2") if suite(number).openssl)
+        raise InvalidSetting(where, f"{text!r} is not of {', '.join(protocols)}", f"{names} in SSLv2; others elsewhere")
     return found.number
 
 
@@ -158,8 +181,9 @@ def _address(text: str) -> str:
 
 def _inline_profile(text: str) -> Profile:
     versions, *suites = text.split(":")
+    protocols = tuple(protocol(name, "--profile") for name in versions.split(","))
     return Profile(
         name=text if len(text) <= 60 else f"{text[:57]}...",
-        protocols=tuple(protocol(name, "--profile") for name in versions.split(",")),
-        suites=tuple(suite_number(name, "--profile") for name in suites if name),
+        protocols=protocols,
+        suites=tuple(suite_number(name, "--profile", protocols) for name in suites),
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
 from mxprobe.cli.options import FORMATS, Format
 from mxprobe.errors import InvalidSetting
-from mxprobe.facts import Report
+from mxprobe.facts import Report, TranscriptEntry
 
 
 def output_format(text: str) -> Format:
@@ -36,8 +37,15 @@ def print_report(report: Report, output: Format, *, verbose: bool, summary: bool
     from mxprobe.report.json_document import to_json, to_ndjson_lines
 
     if output == "json":
-        sys.stdout.write(f"{to_json(report)}\n")
+        sys.stdout.write(to_json(report))
         return
     for target in report.targets:
         for line in to_ndjson_lines(target):
-            sys.stdout.write(f"{line}\n")
+            sys.stdout.write(line)
+
+
+def print_transcript(entries: Iterable[TranscriptEntry], output: Format) -> None:
+    """Print a transcript behind a report in text; beside JSON it goes to standard error."""
+    from mxprobe.report.transcript import transcript_text
+
+    print(transcript_text(tuple(entries)), file=sys.stdout if output == "text" else sys.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,10 +10,10 @@ from pathlib import Path
 
 from mxprobe.cli import options
 from mxprobe.cli.outcome import NOTHING_TO_REPORT, exit_code, explain
-from mxprobe.cli.printing import output_format, print_report
+from mxprobe.cli.printing import output_format, print_report, print_transcript
 from mxprobe.cli.running import run_async
 from mxprobe.errors import InvalidSetting
-from mxprobe.facts import Report, TranscriptEntry
+from mxprobe.facts import Report
 from mxprobe.mta.profile import Profile
 from mxprobe.network.resolver import parse_resolver
 from mxprobe.network.settings import Limits
@@ -67,11 +66,12 @@ def probe(request: Request) -> int:
     settings = _settings(request, dict(connect), profiles)
     if request.plan:
         return run_async(_plan(hops, settings))
-    if request.protocol or request.cipher:
+    if request.protocol is not None or request.cipher is not None:
         from mxprobe.cli.combination import one_combination
 
-        protocol = options.protocol(request.protocol) if request.protocol else None
-        number = options.suite_number(request.cipher) if request.cipher else None
+        protocol = options.protocol(request.protocol) if request.protocol is not None else None
+        asked = (protocol,) if protocol is not None else ()
+        number = options.suite_number(request.cipher, protocols=asked) if request.cipher is not None else None
         strict = request.ca_file is not None or request.ca_path is not None
         return run_async(one_combination(hops, settings, protocol, number, output, strict=strict))
 
@@ -86,33 +86,26 @@ def probe(request: Request) -> int:
     )
     print_report(report, output, verbose=request.verbose)
     if request.trace:
-        print_transcript([entry for found in probes for entry in found.transcript], text=output == "text")
+        print_transcript((entry for found in probes for entry in found.transcript), output)
     return _outcome(report, required)
-
-
-def print_transcript(entries: list[TranscriptEntry], *, text: bool) -> None:
-    """The transcript follows a report in text; beside JSON it goes to standard error."""
-    from mxprobe.report.transcript import transcript_text
-
-    print(transcript_text(tuple(entries)), file=sys.stdout if text else sys.stderr)
 
 
 def _settings(request: Request, connect: dict[str, str], profiles: tuple[Profile, ...]) -> ProbeSettings:
     return ProbeSettings(
         contact=_contact(request.contact),
-        ca_file=request.ca_file,
-        ca_path=request.ca_path,
+        ca_file=options.given_path("--ca-file", request.ca_file),
+        ca_path=options.given_path("--ca-path", request.ca_path),
         verify_depth=request.verify_depth,
         depth=_depth(request.depth),
         profiles=profiles,
-        resolver=parse_resolver(request.resolver) if request.resolver else None,
+        resolver=parse_resolver(request.resolver) if request.resolver is not None else None,
         connect=connect,
         allow_private=request.allow_private,
         limits=Limits(connections=request.connections, per_address=request.per_address),
         timeouts=options.timeouts(request.timeouts),
         deadline=request.deadline,
         trace=request.trace,
-        **({"ehlo": options.ehlo_name(request.ehlo)} if request.ehlo else {}),
+        **({"ehlo": options.ehlo_name(request.ehlo)} if request.ehlo is not None else {}),
     )
 
 

@@ -32,9 +32,17 @@ ASKED_PER_AHEAD = 20
 """One more connection may be open ahead, on the mere chance, for this many hellos answered. Those left over when a
 sweep ends were opened in vain; this keeps them below 5 % of all."""
 
+IDLE_SECONDS = 2.0
+"""How long connections stay ready beside a hello that is not answered. A server that serves one connection after the
+other may be waiting for the hello of one that has none yet; from then on nothing is opened ahead."""
+
 FUTILE_ENDINGS = 2
 """Endings in a row that tell nothing (silence, throttling, connections lost before the hello) after which the
 endpoint is left alone, and what was not asked is unknown."""
+
+HELLOS_WITHOUT_TLS = 13
+"""Hellos answered by nothing that is TLS, from the first on, after which the endpoint is left alone: the natural one,
+and each of the six versions twice."""
 
 Watch = Callable[[Offer, Answer], None]
 """Told of every answer as it comes."""
@@ -58,9 +66,12 @@ class Line:
         self._width = gate.limits.per_address
         self._answered = 0
         self._picking: set[Protocol] = set()
+        self._opens_ahead = True
         self._opening_seconds = 0.0
         self._asking_seconds = 0.0
         self._futile = 0
+        self._without_tls: int | None = 0
+        """How many hellos were answered by what is not TLS; None once one was answered by TLS."""
         self._given_up: Unasked | None = None
         self._deadline: float | None = None
 
@@ -92,14 +103,22 @@ class Line:
     def note(self, answer: Answer) -> None:
         """Take an ending into account: an endpoint that tells nothing any more is left alone."""
         match answer:
-            case Chosen() | Refused() | Closed(stage="hello" | "handshake") | Garbled(stage="hello" | "handshake"):
+            case Chosen() | Refused():
                 self._futile = 0
+                self._without_tls = None
+            case Closed(stage="hello" | "handshake") | Garbled(stage="hello" | "handshake"):
+                self._futile = 0
+                self._without_tls = None if self._without_tls is None else self._without_tls + 1
             case _:
                 self._futile += 1
         if not isinstance(answer, Chosen | Refused | Unasked):
             self.endings[ending_text(answer)] += 1
         if self._futile >= FUTILE_ENDINGS and self._given_up is None:
             self._given_up = Unasked(reason=f"left alone after {FUTILE_ENDINGS} times {ending_text(answer)}")
+        if self._without_tls == HELLOS_WITHOUT_TLS and self._given_up is None:
+            self._given_up = Unasked(
+                reason=f"left alone after {HELLOS_WITHOUT_TLS} hellos, none answered by TLS: {ending_text(answer)}"
+            )
 
     async def drive(self, sweep: Sweep[T]) -> T:
         """Ask what a sweep wants, as many at a time as the limits allow, and return what it found."""
@@ -126,7 +145,7 @@ class Line:
                     task_of_opening.add_done_callback(opened_in_order.append)
                     opening.add(task_of_opening)
 
-                done = await self._wait(opening | asking.keys())
+                done = await self._wait(opening | asking.keys(), idle=bool(ready and asking))
                 for opened in [task for task in opened_in_order if task in done]:
                     opened_in_order.remove(opened)
                     opening.discard(opened)
@@ -148,7 +167,11 @@ class Line:
                         self._watch(offer, answer)
                     if offer in wanted:
                         wanted = sweep.send((offer, answer))
-                if not done:  # the deadline
+                if not done and ready and not self._out_of_time:
+                    self._opens_ahead = False
+                    while ready:
+                        ready.popleft().close()
+                elif not done:  # the deadline
                     self._given_up = self._given_up or Unasked(
                         reason=f"the deadline of {self._manners.deadline:.0f} s was over"
                     )
@@ -168,6 +191,8 @@ class Line:
         A version whose last answer was a pick has at least one hello to come after the one that is wanted now. Beyond
         that it is a chance, worth as many connections as can be opened in the time of one hello.
         """
+        if self._given_up or not self._opens_ahead:
+            return 0
         certain = len(self._picking.intersection(offer.protocol for offer in wanted))
         if not self._answered:
             return 1
@@ -189,17 +214,34 @@ class Line:
         self.early_bytes = self.early_bytes or session.dialogue.early_bytes
         return answer
 
-    async def _wait(self, tasks: set[asyncio.Task[Session | Ended] | asyncio.Task[Answer]]) -> set[object]:
-        left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
-        done, _ = await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        return set(done)
+    @property
+    def _out_of_time(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    async def _wait(
+        self, tasks: set[asyncio.Task[Session | Ended] | asyncio.Task[Answer]], *, idle: bool
+    ) -> set[object]:
+        """What is done first; nothing at the deadline, or when connections were idle for too long."""
+        while True:
+            # While the first connection waits at the gate there is no deadline yet; it will not be sooner than this.
+            left = self._manners.deadline
+            if self._deadline is not None:
+                left = max(0.0, self._deadline - time.monotonic())
+            if idle:
+                left = min(left, IDLE_SECONDS)
+            done, _ = await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if done or idle or self._out_of_time:
+                return set(done)
 
     def _too_many_at_once(self, answer: Answer, others: int) -> bool:
-        """Whether a connection was turned away beside others: then we go on with one at a time."""
+        """Whether a connection was turned away beside others: then we go on with one at a time.
+
+        Those that were begun before that was known say nothing more.
+        """
         turned_away = isinstance(answer, Throttled) or (
             isinstance(answer, Closed) and answer.stage in ("connect", "greeting")
         )
-        if turned_away and others and self._width > 1:
+        if turned_away and others:
             self._width = 1
             self.endings[ending_text(answer)] += 1
             return True

@@ -84,19 +84,20 @@ class Session:
             self._transport.write(data)
 
     def when_closed(self, callback: Callable[[], None]) -> None:
-        """Call back, once, when we close."""
+        """Call back, once, when we have closed."""
         self._when_closed = callback
 
     def close(self, farewell: bytes = CLOSE_NOTIFY) -> None:
         """Say goodbye and close, without waiting for the peer."""
         self._receiver = None
-        callback, self._when_closed = self._when_closed, None
-        if callback:
-            callback()
         if not self._transport.is_closing():
             if farewell and not self._gone:
                 self.send(farewell)
             self._transport.close()
+        # Last, so that whoever waits for the place of this connection does not dial before it is gone.
+        callback, self._when_closed = self._when_closed, None
+        if callback:
+            callback()
 
     def received(self, data: bytes) -> None:
         if self._transcript:
@@ -139,14 +140,12 @@ async def open_session(endpoint: Endpoint, manners: Manners, transcript: Transcr
         ending = await dialogue.until_starttls()
         if ending is None:
             return Session(transport, dialogue.facts, transcript)
-        if not transport.is_closing():
+        # QUIT is said where it is our turn: not before a greeting, and not behind a command that has no reply yet.
+        if dialogue.facts.greeting and not isinstance(ending, Silent) and not transport.is_closing():
             await _quit(protocol, manners.timeouts.quit)
-    except asyncio.CancelledError:
-        if not transport.is_closing():
-            transport.write(b"QUIT\r\n")
-        transport.close()
-        raise
-    transport.close()
+    finally:
+        if transport.get_protocol() is protocol:  # no session has taken it over
+            transport.close()
     return Ended(answer=ending, dialogue=dialogue.facts)
 
 
@@ -172,6 +171,9 @@ class _TappedProtocol(SMTPProtocol):
     def write(self, data: bytes) -> None:
         if self._transcript:
             self._transcript.add(">", "smtp", data)
+        # What came before a command is no reply to it; the plain class would take it for one.
+        self._buffer.clear()
+        self.unasked.clear()
         super().write(data)
 
     def early_bytes(self) -> bytes:
@@ -241,7 +243,9 @@ class _Dialogue:
         except SMTPReadTimeoutError:
             return Silent(stage=stage, seconds=time.monotonic() - started)
         except (SMTPServerDisconnected, ConnectionError) as error:
-            reset = isinstance(error, ConnectionError) or isinstance(error.__cause__, ConnectionError)
+            # aiosmtplib's error is a ConnectionError by itself, for either ending.
+            cause = error.__cause__ if isinstance(error, SMTPServerDisconnected) else error
+            reset = isinstance(cause, ConnectionError)
             return Closed(stage=stage, how="reset" if reset else "eof", seconds=time.monotonic() - started)
         except SMTPResponseException as error:
             seconds = time.monotonic() - started
@@ -272,5 +276,6 @@ def _not_connected(error: OSError, seconds: float) -> Answer:
         return Silent(stage="connect", seconds=seconds)
     if error.errno == errno.ECONNRESET:
         return Closed(stage="connect", how="reset", seconds=seconds)
-    reason = os.strerror(error.errno) if error.errno else str(error)
+    # What getaddrinfo() says has negative numbers and its own words.
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
     return Throttled(stage="connect", reply=reason, seconds=seconds)

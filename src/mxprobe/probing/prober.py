@@ -16,6 +16,7 @@ from mxprobe.probing.combination import Tried, try_combination
 from mxprobe.probing.endpoint import EndpointProbe, EndpointTask, Progress, probe_endpoint
 from mxprobe.probing.settings import ProbeSettings
 from mxprobe.routing.addresses import RoutingPolicy
+from mxprobe.routing.resolution import resolve_route
 from mxprobe.routing.route import Route, endpoints_behind
 from mxprobe.terms import Endpoint, NextHop, Protocol, parse_next_hop
 from mxprobe.trust.verification import load_trust_store
@@ -60,6 +61,11 @@ class Prober:
     async def resolve(self, next_hop: NextHop) -> Route:
         """Where a next-hop leads. A failing DNS is a route in error, not an exception."""
         if self._resolver is None:
+            try:
+                next(resolve_route(next_hop, self._policy))
+            except StopIteration as end:  # an address needs no name server, and there may be none
+                known: Route = end.value
+                return known
             servers = (self.settings.resolver,) if self.settings.resolver else None
             self._resolver = Resolver(nameservers=servers)
         return await self._resolver.route(next_hop, self._policy)
@@ -130,7 +136,8 @@ async def probe_endpoints(
 ) -> AsyncIterator[EndpointFacts]:
     """Probe many next-hops, and give the facts of each endpoint behind them, once, as soon as they are known.
 
-    Raises the same as `probe`, before anything is dialled.
+    Raises the same as `probe`, and before anything is dialled; only that no name server can be reached is known
+    when one was asked.
     """
     parsed = [parse_next_hop(text) for text in next_hops]
     prober = Prober(settings or ProbeSettings())
@@ -158,7 +165,10 @@ async def probe_endpoints(
     try:
         while (facts := await found.get()) is not None:
             yield facts
-        await work
+        try:
+            await work
+        except ExceptionGroup as errors:  # of targets side by side; the first ended the others
+            raise errors.exceptions[0] from None
     finally:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)

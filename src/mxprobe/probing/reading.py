@@ -95,7 +95,8 @@ def protocol_facts(swept: Swept, attempt: Attempt) -> dict[Protocol, ProtocolFac
     speaks_tls = attempt.done or any(found.accepted or isinstance(found.ending, Refused) for found in swept.values())
     facts = {protocol: _one_protocol(swept[protocol], speaks_tls) for protocol in PROTOCOLS if protocol in swept}
     if attempt.natural and attempt.natural.protocol in facts:
-        facts[attempt.natural.protocol] = _with_natural(facts[attempt.natural.protocol], attempt.natural)
+        protocol = attempt.natural.protocol
+        facts[protocol] = _with_natural(facts[protocol], attempt.natural, swept[protocol].undecided)
     return facts
 
 
@@ -172,8 +173,8 @@ def _finishes(chosen: Chosen) -> bool:
     return chosen.reached != "selected"
 
 
-def _with_natural(facts: ProtocolFacts, natural: Natural) -> ProtocolFacts:
-    """The facts of a version beside a complete handshake in it."""
+def _with_natural(facts: ProtocolFacts, natural: Natural, undecided: tuple[int, ...]) -> ProtocolFacts:
+    """The facts of a version beside a complete handshake in it; `undecided` is what its sweep left open."""
     number = suite_named(natural.suite)
     if number is None or any(found.name == natural.suite for found in facts.suites):
         return facts
@@ -187,6 +188,7 @@ def _with_natural(facts: ProtocolFacts, natural: Natural) -> ProtocolFacts:
         suites=(*facts.suites, shown),
         complete=False,
         order="unknown",
+        undecided=tuple(name for name in (suite(left).name for left in undecided) if name != natural.suite),
         reason=f"{why}a complete handshake got {natural.suite}" if facts.complete or why else facts.reason,
     )
 

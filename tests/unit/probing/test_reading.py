@@ -309,6 +309,35 @@ def test_suites_have_the_names_of_iana_and_openssl_and_unknown_ones_their_number
     assert not suite_facts(chose("TLSv1", ECDHE_GCM)).standard
 
 
+GOT_GCM = Attempt(done=True, natural=Natural(protocol="TLSv1.2", suite="ECDHE-RSA-AES128-GCM-SHA256", group="x25519"))
+
+
+def test_a_complete_handshake_is_worth_more_than_a_sweep_that_was_refused() -> None:
+    found = protocol_facts(swept(turned_down("TLSv1.2", Refused(alert=40))), GOT_GCM)["TLSv1.2"]
+    assert (found.state, found.complete, found.order) == ("accepted", False, "unknown")
+    assert [(suite.name, suite.reached) for suite in found.suites] == [
+        ("ECDHE-RSA-AES128-GCM-SHA256", "handshake-complete")
+    ]
+    assert "alert 40 (handshake_failure)" in found.reason
+    assert "a complete handshake got ECDHE-RSA-AES128-GCM-SHA256" in found.reason
+
+
+def test_a_complete_handshake_in_what_a_sweep_found_changes_nothing() -> None:
+    sweep = swept(took(chose("TLSv1.2", ECDHE_GCM), chose("TLSv1.2", AES128_SHA)))
+    assert protocol_facts(sweep, GOT_GCM) == protocol_facts(sweep, DONE)
+
+
+def test_a_complete_handshake_adds_what_a_sweep_that_was_cut_short_did_not_get_to() -> None:
+    cut = unknown("TLSv1.2", SILENT, undecided=(AES128_SHA, ECDHE_GCM))
+    found = protocol_facts(swept(cut), GOT_GCM)["TLSv1.2"]
+    assert (found.state, found.complete) == ("accepted", False)
+    assert found.undecided == ("AES128-SHA",)
+
+
+def test_a_complete_handshake_adds_no_version_that_was_not_swept() -> None:
+    assert list(protocol_facts(swept(turned_down("SSLv3", Refused(alert=70))), GOT_GCM)) == ["SSLv3"]
+
+
 # The best that was seen
 
 

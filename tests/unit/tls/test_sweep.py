@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servers.model import Asked
 
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent, Throttled, Unasked
 from mxprobe.tls.sweep import SuitesFound, Sweep, T, Wanted, ask, ask_surely, both, sslv2_kinds, together
+from servers.model import Asked
 
 ONE = Offer(protocol="TLSv1.2", suites=(0x002F,))
 OTHER = Offer(protocol="TLSv1", suites=(0x000A,))
@@ -149,7 +149,8 @@ def test_the_order_of_answers_does_not_change_what_is_found(
             asked.append(offer)
             wanted = sweep.send((offer, answer(offer)))
     except StopIteration as stop:
-        assert stop.value == serial
+        found = stop.value
+    assert found == serial
     assert len(asked) <= sum(lengths)
 
 

@@ -6,6 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from examples.targets import (
     ECDHE_AES256,
     GOOD_PROTOCOLS,
@@ -25,9 +28,6 @@ from examples.targets import (
     unanswered,
     verified,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
 from mxprobe.facts import EndpointFacts, Natural, ProfileAnswer, ProtocolFacts, Starttls, Target, Verdict
 from mxprobe.routing.route import MxHost, Route, RouteError
 from mxprobe.smtp.replies import Reply
