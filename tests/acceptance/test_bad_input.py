@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -461,6 +462,7 @@ def test_control_c_ends_a_command_without_a_traceback(name: str, tmp_path: Path)
         ) as running:
             while not front.connections:
                 assert running.poll() is None
+                time.sleep(0.01)
             running.send_signal(signal.SIGINT)
             out, err = running.communicate(timeout=60)
     assert (running.returncode, out, err) == (128 + signal.SIGINT, b"", b"")

@@ -11,14 +11,14 @@ from mxprobe.cli.options import ehlo_name
 from mxprobe.cli.outcome import exit_code, explain
 from mxprobe.cli.printing import output_format, print_report
 from mxprobe.cli.running import run_async
-from mxprobe.facts import EndpointFacts, Report
+from mxprobe.facts import EndpointFacts, Report, Target
 from mxprobe.mta.profile import Profile
 from mxprobe.network.resolver import parse_resolver
 from mxprobe.probing.prober import Prober
 from mxprobe.probing.settings import ProbeSettings
 from mxprobe.report.progress import Progress as Display
 from mxprobe.report.progress import progress
-from mxprobe.schedule.configuration import Configuration, read_configuration
+from mxprobe.schedule.configuration import Configuration, Group, read_configuration
 from mxprobe.schedule.scan import Progress, ScanResult
 from mxprobe.schedule.scan import scan as scan_into
 from mxprobe.store import open_store
@@ -85,9 +85,16 @@ def unmet_requirements(
     for group in configuration.select_groups(groups):
         for hop in group.next_hops:
             if hop.text in targets:
-                for obstacle in unmet(group.requirements, targets[hop.text]):
+                for obstacle in unmet(group.requirements, _as_asked_by(group, targets[hop.text])):
                     missed[hop.text, obstacle] = None
     return list(missed)
+
+
+def _as_asked_by(group: Group, target: Target) -> Target:
+    """The target without what the profiles of other groups came to, at endpoints that are theirs too."""
+    own = group.profile.name if group.profile else None
+    verdicts = (each for each in target.verdicts if each.id != "shared-cipher" or each.evidence["profile"] == own)
+    return replace(target, verdicts=tuple(verdicts))
 
 
 def _settings(configuration: Configuration) -> ProbeSettings:

@@ -15,6 +15,14 @@ class Gate:
         self.opened = 0
         self._total = asyncio.Semaphore(limits.connections)
         self._addresses: dict[str, asyncio.Semaphore] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    def turn(self, address: str) -> asyncio.Lock:
+        """Whose turn it is at an address: endpoints that share one are probed one after another.
+
+        Side by side each would wait for the others' connections on its own time.
+        """
+        return self._turns.setdefault(address, asyncio.Lock())
 
     async def acquire(self, address: str) -> None:
         """Wait for a place for one connection to an address.

@@ -21,7 +21,7 @@ from mxprobe.terms import PROTOCOLS, Endpoint, Protocol
 from mxprobe.tls.offer import Answer, Offer
 from mxprobe.tls.removal import accepted_suites, version_accepted
 from mxprobe.tls.suites import candidates
-from mxprobe.tls.sweep import Sweep, ask, both, sslv2_kinds, together
+from mxprobe.tls.sweep import Sweep, both, sslv2_kinds, sure_answer, together
 from mxprobe.trust.certificate import fingerprint, read_certificate
 from mxprobe.trust.names import match_name
 from mxprobe.trust.verification import TrustStore, verify_chain
@@ -62,7 +62,12 @@ class EndpointProbe:
 async def probe_endpoint(
     task: EndpointTask, manners: Manners, gate: Gate, progress: Progress | None = None
 ) -> EndpointProbe:
-    """Probe one endpoint. Never raises on what the peer or the network does; waits for its place at the gate."""
+    """Probe one endpoint, when it is its turn. Never raises on what the peer or the network does."""
+    async with gate.turn(task.endpoint.address):
+        return await _probe(task, manners, gate, progress)
+
+
+async def _probe(task: EndpointTask, manners: Manners, gate: Gate, progress: Progress | None) -> EndpointProbe:
     started_at, started = datetime.now(UTC), time.monotonic()
     answers: list[Answer] = []
 
@@ -164,7 +169,7 @@ async def _shake_hands(line: Line, manners: Manners, opened: Session, server_nam
 async def _sweep(task: EndpointTask, line: Line, attempt: Attempt) -> tuple[Swept, tuple[ProfileAnswer, ...]]:
     name = attempt.server_name
     offers = {profile: profile_offer(profile, name) for profile in task.profiles}
-    profiles = together({profile: ask(offer) for profile, offer in offers.items()})
+    profiles = together({profile: sure_answer(offer) for profile, offer in offers.items()})
     if task.depth == "quick" and attempt.done:
         swept, answers = Swept(), await line.drive(profiles)
     else:

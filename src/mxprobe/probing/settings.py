@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from mxprobe.errors import InvalidSetting
 from mxprobe.mta.profile import Profile
 from mxprobe.network.settings import Limits, Timeouts
 
@@ -26,6 +27,9 @@ class ProbeSettings:
     it, those of the system. `connect` maps a host name to the address that is dialled for it. `allow_private` lets
     DNS lead to private, loopback and link-local addresses. `deadline` bounds one endpoint, in seconds. `trace` keeps
     transcripts.
+
+    Raises:
+        InvalidSetting: `ehlo` or `contact` is not something that can be said in SMTP.
     """
 
     ehlo: str = field(default_factory=socket.gethostname)
@@ -42,3 +46,8 @@ class ProbeSettings:
     timeouts: Timeouts = field(default_factory=Timeouts)
     deadline: float = 600.0
     trace: bool = False
+
+    def __post_init__(self) -> None:
+        for where, text in (("ehlo", self.ehlo), ("contact", self.contact or "none")):
+            if not (text.isascii() and text.isprintable() and " " not in text and 0 < len(text) <= 255):
+                raise InvalidSetting(where, f"{text!r} cannot be said in SMTP", "printable ASCII without spaces")

@@ -68,6 +68,12 @@ def ask_surely(offer: Offer) -> Sweep[tuple[Answer, int]]:
     return answer, 1
 
 
+def sure_answer(offer: Offer) -> Sweep[Answer]:
+    """The answer to one offer, a plain close only when it comes twice."""
+    answer, _ = yield from ask_surely(offer)
+    return answer
+
+
 def together(sweeps: Mapping[K, Sweep[T]]) -> Sweep[dict[K, T]]:
     """Run sweeps side by side; an offer that several want is asked once."""
     wanted: dict[K, Wanted] = {}
