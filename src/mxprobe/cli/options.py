@@ -97,20 +97,15 @@ def suite_number(text: str, where: str = "--cipher", protocols: tuple[Protocol, 
     SSLv2 has suites of its own, some under names that later suites have too: `protocols`, those that it is to be
     offered in, tell which is meant. Without them it may be of any.
     """
-    from mxprobe.tls.suites import candidates, suite, suite_named
+    from mxprobe.tls.suites import fits_hello_of, suite_named
 
-    sslv2 = set(protocols) == {"SSLv2"}
-    if sslv2:
-        kinds = {str(suite(number).openssl).lower(): number for number in candidates("SSLv2")}
-        if text.lower() in kinds:
-            return kinds[text.lower()]
-    found = suite_named(text)
+    found = suite_named(text, protocols)
     if found is None:
         allowed = "an OpenSSL name like ECDHE-RSA-AES128-GCM-SHA256, an IANA name, a number like 0xC02F"
         raise InvalidSetting(where, f"{text!r} is not a cipher suite", allowed)
-    if protocols and (found.number > 0xFFFF) != sslv2:
-        names = ", ".join(str(suite(number).openssl) for number in candidates("SSLv2") if suite(number).openssl)
-        raise InvalidSetting(where, f"{text!r} is not of {', '.join(protocols)}", f"{names} in SSLv2; others elsewhere")
+    if protocols and not fits_hello_of(found.number, protocols):
+        allowed = "in SSLv2 its own kinds, like RC4-MD5 or 0x010080; elsewhere numbers up to 0xFFFF"
+        raise InvalidSetting(where, f"{text!r} is not of {', '.join(protocols)}", allowed)
     return found.number
 
 

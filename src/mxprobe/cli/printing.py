@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from mxprobe.cli.options import FORMATS, Format
 from mxprobe.errors import InvalidSetting
-from mxprobe.facts import Report, TranscriptEntry
+from mxprobe.facts import Report, Target, TranscriptEntry
 
 
 def output_format(text: str) -> Format:
@@ -34,14 +34,22 @@ def print_report(report: Report, output: Format, *, verbose: bool, summary: bool
                 console.print()
             print_target(console, target, verbose=verbose)
         return
-    from mxprobe.report.json_document import to_json, to_ndjson_lines
-
     if output == "json":
+        from mxprobe.report.json_document import to_json
+
         sys.stdout.write(to_json(report))
         return
     for target in report.targets:
-        for line in to_ndjson_lines(target):
-            sys.stdout.write(line)
+        print_lines(target)
+
+
+def print_lines(target: Target) -> None:
+    """Print a target as ndjson, one endpoint a line, at once."""
+    from mxprobe.report.json_document import to_ndjson_lines
+
+    for line in to_ndjson_lines(target):
+        sys.stdout.write(line)
+    sys.stdout.flush()
 
 
 def print_transcript(entries: Iterable[TranscriptEntry], output: Format) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from mxprobe.cli import options
 from mxprobe.cli.outcome import NOTHING_TO_REPORT, exit_code, explain
-from mxprobe.cli.printing import output_format, print_report, print_transcript
+from mxprobe.cli.printing import output_format, print_lines, print_report, print_transcript
 from mxprobe.cli.running import run_async
 from mxprobe.errors import InvalidSetting
-from mxprobe.facts import Report
+from mxprobe.facts import Report, Target
 from mxprobe.mta.profile import Profile
 from mxprobe.network.resolver import parse_resolver
 from mxprobe.network.settings import Limits
@@ -67,6 +68,8 @@ def probe(request: Request) -> int:
     if request.plan:
         return run_async(_plan(hops, settings))
     if request.protocol is not None or request.cipher is not None:
+        if request.require or request.profiles:
+            raise InvalidSetting("--require/--profile", "they judge a whole probe; --protocol and --cipher are one try")
         from mxprobe.cli.combination import one_combination
 
         protocol = options.protocol(request.protocol) if request.protocol is not None else None
@@ -77,14 +80,15 @@ def probe(request: Request) -> int:
 
     started_at, started = datetime.now(UTC), time.monotonic()
     with progress() as display:
-        probes, spent = run_async(_probe(hops, settings, display))
+        probes, spent = run_async(_probe(hops, settings, display, print_lines if output == "ndjson" else None))
     report = Report(
         started_at=started_at,
         targets=tuple(found.target for found in probes),
         connections=spent,
         elapsed_seconds=round(time.monotonic() - started, 3),
     )
-    print_report(report, output, verbose=request.verbose)
+    if output != "ndjson":
+        print_report(report, output, verbose=request.verbose)
     if request.trace:
         print_transcript((entry for found in probes for entry in found.transcript), output)
     return _outcome(report, required)
@@ -123,7 +127,10 @@ def _contact(text: str | None) -> str | None:
 
 
 async def _probe(
-    hops: tuple[NextHop, ...], settings: ProbeSettings, display: Progress
+    hops: tuple[NextHop, ...],
+    settings: ProbeSettings,
+    display: Progress,
+    print_at_once: Callable[[Target], None] | None,
 ) -> tuple[list[TargetProbe], int]:
     def say(endpoint: Endpoint, hellos: int) -> None:
         display.say(f"{endpoint}: {hellos} hellos answered")
@@ -134,6 +141,9 @@ async def _probe(
     async def one(hop: NextHop) -> TargetProbe:
         found = await prober.target(hop)
         display.finish(hop.text)
+        if print_at_once:
+            with display.paused():
+                print_at_once(found.target)
         return found
 
     try:

@@ -193,9 +193,9 @@ class Line:
         """
         if self._given_up or not self._opens_ahead:
             return 0
-        certain = len(self._picking.intersection(offer.protocol for offer in wanted))
         if not self._answered:
-            return 1
+            return 0
+        certain = len(self._picking.intersection(offer.protocol for offer in wanted))
         opening = self._opening_seconds / max(1, self.connections)
         asking = self._asking_seconds / self._answered
         chance = min(1 + self._answered // ASKED_PER_AHEAD, round(opening / max(asking, 1e-6)))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mxprobe.facts import ProtocolState, TranscriptEntry
-from mxprobe.network.asking import ask_on
 from mxprobe.network.gate import Gate
 from mxprobe.network.handshake import Handshake, can_complete, complete_handshake
 from mxprobe.network.line import Line
@@ -17,6 +16,7 @@ from mxprobe.terms import Protocol
 from mxprobe.tls.endings import ending_text
 from mxprobe.tls.offer import Chosen, Closed, Offer, Reached, Refused
 from mxprobe.tls.suites import candidates, suite
+from mxprobe.tls.sweep import sure_answer
 from mxprobe.trust.certificate import Certificate, read_certificate
 from mxprobe.trust.verification import Verification, verify_chain
 
@@ -85,12 +85,10 @@ async def _complete(
 
 
 async def _ask(task: EndpointTask, manners: Manners, line: Line, protocol: Protocol, number: int | None) -> _Outcome:
-    opened = await line.open()
-    if isinstance(opened, Ended):
-        return number, "unknown", ending_text(opened.answer), None, ()
     name = task.server_name if protocol not in ("SSLv2", "SSLv3") else None
     suites = candidates(protocol)[:128] if number is None else (number,)
-    answer = await ask_on(opened, Offer(protocol=protocol, suites=suites, server_name=name), manners.timeouts.hello)
+    # A plain close counts only when it comes twice, as in a sweep.
+    answer = await line.drive(sure_answer(Offer(protocol=protocol, suites=suites, server_name=name)))
     match answer:
         case Chosen() if answer.protocol != protocol:
             return number, "refused", ending_text(answer), None, ()

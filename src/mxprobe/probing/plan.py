@@ -21,18 +21,24 @@ class Cost:
     at_most: int
 
 
+LEFT_OVER = 3
+"""Connections that were ready when a full sweep ended, and were not needed."""
+
+
 def cost(depth: Depth, profiles: int) -> Cost:
     """The connections that one endpoint takes at a depth with this many profiles.
 
     One for the complete handshake, one a profile; then, at *quick*, the six versions only where that handshake
-    fails; at *standard* one for each version; at *full* n + 2 for n suites, and one or two for a refused version.
+    fails; at *standard* one for each version, more for those that refuse otherwise than by their number; at *full* n + 2
+    for n suites, and one or two for a refused version. Without STARTTLS it is one in all.
     """
     once = 1 + profiles
     versions = len(PROTOCOLS)
     if depth == "quick":
-        return Cost(at_least=once, typical=once, at_most=once + 2 * versions)
+        return Cost(at_least=1, typical=once, at_most=2 * once + 5 * versions)
     if depth == "standard":
-        return Cost(at_least=once + versions, typical=once + versions, at_most=once + 2 * versions)
-    typical = sum(TYPICAL_SUITES.get(protocol, -1) + 2 for protocol in PROTOCOLS)
+        return Cost(at_least=1, typical=once + versions + 2, at_most=2 * once + 5 * versions)
+    accepted = sum(count + 2 for count in TYPICAL_SUITES.values())
+    refused = versions - len(TYPICAL_SUITES) + 1
     everything = sum(len(candidates(protocol)) + 3 for protocol in PROTOCOLS)
-    return Cost(at_least=once + versions, typical=once + typical + 2, at_most=once + everything)
+    return Cost(at_least=1, typical=once + accepted + refused + LEFT_OVER, at_most=2 * once + everything)

@@ -108,7 +108,7 @@ class _Reader:
             path=self._path,
             probe=self._probe(sections.probe),
             limits=sections.limits,
-            profiles=tuple(profiles.values()),
+            profiles=tuple(profile for profile in profiles.values() if profile),
             groups=tuple(groups),
             store_url=self._store_url(sections.store.url),
         )
@@ -185,18 +185,24 @@ class _Reader:
     def _beside(self, name: str | None) -> str | None:
         return None if name is None else str(self._directory / Path(name).expanduser())
 
-    def _profile(self, name: str, section: ProfileSection) -> Profile:
-        from mxprobe.tls.suites import suite_named
+    def _profile(self, name: str, section: ProfileSection) -> Profile | None:
+        from mxprobe.tls.suites import fits_hello_of, suite_named
 
         key = key_path(("profiles", name))
         numbers: dict[int, str] = {}
         for index, text in enumerate(section.suites):
-            suite = suite_named(text)
+            suite = suite_named(text, section.protocols)
             if suite is None:
                 self._wrong(
                     f"{key}.suites[{index}]",
                     f"{brief(text)} is not a cipher suite that mxprobe knows",
                     "OpenSSL names like ECDHE-RSA-AES128-GCM-SHA256, IANA names like TLS_AES_128_GCM_SHA256",
+                )
+            elif not fits_hello_of(suite.number, section.protocols):
+                self._wrong(
+                    f"{key}.suites[{index}]",
+                    f"{text!r} is not of {', '.join(section.protocols)}",
+                    "in SSLv2 its own kinds, elsewhere all others",
                 )
             elif suite.number in numbers:
                 self._wrong(f"{key}.suites[{index}]", f"{text!r} is there already, as {numbers[suite.number]!r}")
@@ -205,9 +211,9 @@ class _Reader:
         for index, protocol in enumerate(section.protocols):
             if protocol in section.protocols[:index]:
                 self._wrong(f"{key}.protocols[{index}]", f"{protocol!r} is there already")
-        return Profile(name=name, protocols=section.protocols, suites=tuple(numbers))
+        return Profile(name=name, protocols=section.protocols, suites=tuple(numbers)) if numbers else None
 
-    def _group(self, key: str, section: GroupSection, profiles: dict[str, Profile]) -> Group:
+    def _group(self, key: str, section: GroupSection, profiles: dict[str, Profile | None]) -> Group:
         next_hops: dict[str, NextHop] = {}
         before = len(self._mistakes)
         for index, text in enumerate(section.next_hops):
@@ -219,7 +225,7 @@ class _Reader:
         profile = None
         if section.profile is not None:
             profile = profiles.get(section.profile)
-            if profile is None:
+            if section.profile not in profiles:
                 problem = f"there is no profile {section.profile!r}{closest(section.profile, tuple(profiles))}"
                 self._wrong(f"{key}.profile", problem, ", ".join(profiles) or "the NAME of a [profiles.NAME]")
         return Group(

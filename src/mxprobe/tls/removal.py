@@ -31,10 +31,16 @@ Order = Literal["server", "client", "unknown"]
 
 
 def version_accepted(offer: Offer) -> Sweep[SuitesFound]:
-    """Whether a server speaks a version, by one short hello of ordinary suites; claims no more than that."""
+    """Whether a server speaks a version, by one short hello of ordinary suites; claims no more than that.
+
+    Only where those are refused, and not the version itself, the others are asked too.
+    """
     removal = _Removal(offer)
-    yield from removal.pick(removal.first_offer)
-    return removal.found(settled=removal.version_refused)
+    outcome = yield from removal.pick(removal.first_offer)
+    if outcome == "refused" and not removal.version_refused:
+        removal.refused.update(removal.first_offer)
+        yield from removal.split()
+    return removal.found(settled=not removal.accepted and not removal.cut)
 
 
 def accepted_suites(offers: Iterable[Offer]) -> Sweep[dict[Protocol, SuitesFound]]:

@@ -70,19 +70,28 @@ def suite(number: int) -> CipherSuite:
     )
 
 
-def suite_named(text: str) -> CipherSuite | None:
+def suite_named(text: str, protocols: tuple[Protocol, ...] = ()) -> CipherSuite | None:
     """The suite of an OpenSSL name, an IANA name, an older name, or a number; None if it is none of these.
 
     Case does not matter. Numbers are ``0xC02F``, ``0x00C02F``, ``C0,2F`` or ``0xC0,0x2F``, and need not be known.
-    Of the suites that share a name, the one of the newest protocol is meant.
+    Of the suites that share a name, the one of the newest protocol is meant, unless `protocols` is SSLv2 alone.
     """
     text = text.strip()
+    if set(protocols) == {"SSLv2"}:
+        for kind in map(suite, candidates("SSLv2")):
+            if kind.name.lower() == text.lower():
+                return kind
     if match := _NUMBER.match(text):
         return suite(int(match[1], 16))
     if _BYTES.match(text):
         return suite(int(text.lower().replace("0x", "").replace(",", ""), 16))
     number = _names().get(text.lower())
     return None if number is None else suite(number)
+
+
+def fits_hello_of(number: int, protocols: tuple[Protocol, ...]) -> bool:
+    """Whether a suite can be written in a hello of these versions: SSLv2 kinds have 24 bits, all others 16."""
+    return (number > 0xFFFF) == (set(protocols) == {"SSLv2"})
 
 
 def all_suites() -> tuple[CipherSuite, ...]:
