@@ -123,13 +123,14 @@ def test_ndjson_is_one_endpoint_a_line_and_a_line_for_a_target_without_any(tls_s
         done = mxprobe("probe", f"example.test:{front.port}", "null.test", *options)
     assert done.code == 0
     assert [json_schema.violations(line, json_schema.LINE) for line in done.lines] == [[], [], []]
+    # As they finish: a target that nobody is asked for comes first.
     addresses = [(line["next_hop"], (line["endpoint"] or {}).get("address")) for line in done.lines]
-    assert addresses == [
+    assert sorted(addresses, key=str) == [
         (f"example.test:{front.port}", "127.0.0.1"),
         (f"example.test:{front.port}", "127.0.0.2"),
         ("null.test", None),
     ]
-    for line in done.lines[:2]:
+    for line in (line for line in done.lines if line["endpoint"]):
         assert {verdict["endpoint"] for verdict in line["verdicts"]} <= {
             "",
             f"mx.test[{line['endpoint']['address']}]:{front.port}",

@@ -253,9 +253,9 @@ async def test_facts_come_as_soon_as_they_are_known(tls: SSL.Context, ca_file: s
     async def turns_away(client: Conversation) -> None:
         await client.say("421 later")
 
-    async with scripted(waits) as slow, scripted(turns_away) as quick, asyncio.timeout(10):
+    async with scripted(waits, "127.0.0.2") as slow, scripted(turns_away) as quick, asyncio.timeout(10):
         order = []
-        async for facts in mxprobe.probe_endpoints([at(slow), at(quick)], alone(ca_file)):
+        async for facts in mxprobe.probe_endpoints([at(slow, "127.0.0.2"), at(quick)], alone(ca_file)):
             order.append(facts.port)
             first_is_told.set()
     assert order == [quick.port, slow.port]
@@ -278,8 +278,8 @@ async def test_leaving_the_loop_ends_what_is_under_way(ca_file: str) -> None:
     async def turns_away(client: Conversation) -> None:
         await client.say("421 later")
 
-    async with scripted(silent) as slow, scripted(turns_away) as quick:
-        async with aclosing(mxprobe.probe_endpoints([at(slow), at(quick)], alone(ca_file))) as found:  # type: ignore[type-var]
+    async with scripted(silent, "127.0.0.2") as slow, scripted(turns_away) as quick:
+        async with aclosing(mxprobe.probe_endpoints([at(slow, "127.0.0.2"), at(quick)], alone(ca_file))) as found:  # type: ignore[type-var]
             async for facts in found:
                 assert facts.port == quick.port
                 break

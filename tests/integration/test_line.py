@@ -197,10 +197,10 @@ async def test_a_serial_sweep_has_its_next_connection_ready(tls: SSL.Context) ->
 
     async def server(client: Conversation) -> None:
         await client.up_to_tls()
-        if client.number > 1:
+        if client.number > 2:
             ready.set()
         hello = await client.hear_bytes()
-        if client.number == 1:
+        if client.number == 2:
             # The answer waits for the next connection, which must come without it.
             async with asyncio.timeout(5):
                 await ready.wait()
@@ -220,10 +220,10 @@ async def test_an_idle_connection_that_the_server_closed_is_replaced_and_changes
 
     async def server(client: Conversation) -> None:
         await client.up_to_tls()
-        if client.number == 2:
+        if client.number == 3:
             return  # it has waited long enough
         hello = await client.hear_bytes()
-        if client.number == 1:
+        if client.number == 2:
             async with asyncio.timeout(5):
                 await closed.wait()
         await client.send(openssl_flight(tls, hello) if len(hello) > 7 else b"")
@@ -233,7 +233,7 @@ async def test_an_idle_connection_that_the_server_closed_is_replaced_and_changes
         try:
             await server(client)
         finally:
-            if client.number == 2:
+            if client.number == 3:
                 client.writer.close()
                 await client.writer.wait_closed()
                 closed.set()

@@ -115,7 +115,6 @@ CASES = (
         id="openssl-1.0.1",
         start=node_server,
         order="server",
-        completes=False,
         refuses_by="close",
         extra_connections=12,
     ),

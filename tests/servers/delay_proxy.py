@@ -145,7 +145,8 @@ class _Side(asyncio.Protocol):
         elif what == "end":
             self.end_written = True
             # Closed on both ways is closed; asyncio would keep it.
-            (self.transport.close if self.end_read else self.transport.write_eof)()
+            with suppress(OSError):  # the peer may have reset it meanwhile
+                (self.transport.close if self.end_read else self.transport.write_eof)()
         else:
             reset(self.transport)
 

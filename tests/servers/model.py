@@ -37,7 +37,9 @@ class ModelServer:
         if len(offer.suites) > self.longest:
             return self.too_long
         own = self.suites[offer.protocol]
-        common = [s for s in own if s in offer.suites] if self.prefers_own_order else [s for s in offer.suites if s in own]
+        common = (
+            [s for s in own if s in offer.suites] if self.prefers_own_order else [s for s in offer.suites if s in own]
+        )
         if not common:
             return self.refusal
         if common[0] in self.poison:

@@ -116,7 +116,7 @@ async def _listen(
             await _Session(reader, writer, script, backend_port, front).run()
             await _end(reader, writer)
         except (OSError, TimeoutError):
-            pass  # the client left, as it may at any time
+            writer.transport.abort()  # the client left, as it may at any time
         except asyncio.CancelledError:
             # The front ends, and with it what is still unsent.
             writer.transport.abort()
@@ -130,6 +130,8 @@ async def _listen(
         task = asyncio.create_task(serve(reader, writer))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+        # One that is cancelled before it ran has closed nothing.
+        task.add_done_callback(lambda done: writer.transport.abort() if done.cancelled() else None)
 
     tasks: set[asyncio.Task[None]] = set()
     servers: list[asyncio.Server] = []

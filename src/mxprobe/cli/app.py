@@ -12,6 +12,7 @@ app = typer.Typer(
     help="Asks mail servers what they really do with STARTTLS.",
     epilog="Exit codes: 0 nothing to report, 1 a finding, 2 wrong usage, 3 could not tell.",
     no_args_is_help=True,
+    rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -18,8 +18,9 @@ from mxprobe.tls.offer import Answer, Closed, Garbled, Refused, Silent
 MAX_HANDSHAKE_BYTES = 512 * 1024
 """What a handshake may take: the longest sane chain many times over, and an end to endless records."""
 
-EVERYTHING = "ALL:!aNULL:@SECLEVEL=0"
-"""What OpenSSL offers in the natural handshake: all that comes with a certificate, however weak."""
+EVERYTHING = "ALL:!aNULL:!IDEA:@SECLEVEL=0"
+"""What OpenSSL offers in the natural handshake: all that comes with a certificate, however weak. But not IDEA, which
+servers of OpenSSL 1.0.1 pick in TLS 1.2, where no standard has it and newer clients then break off."""
 
 _VERSIONS: dict[Protocol, int] = {
     "TLSv1": SSL.TLS1_VERSION,

@@ -19,9 +19,9 @@ from mxprobe.probing.reading import Attempt, Swept
 from mxprobe.probing.settings import Depth
 from mxprobe.terms import PROTOCOLS, Endpoint, Protocol
 from mxprobe.tls.offer import Answer, Offer
-from mxprobe.tls.removal import accepted_suites, version_accepted
+from mxprobe.tls.removal import accepted_suites, accepted_versions
 from mxprobe.tls.suites import candidates
-from mxprobe.tls.sweep import Sweep, both, sslv2_kinds, sure_answer, together
+from mxprobe.tls.sweep import Sweep, both, sure_answer, together
 from mxprobe.trust.certificate import fingerprint, read_certificate
 from mxprobe.trust.names import match_name
 from mxprobe.trust.verification import TrustStore, verify_chain
@@ -125,13 +125,9 @@ def version_sweep(depth: Depth, server_name: str | None) -> Sweep[Swept]:
     """What a depth asks of the versions, the longest first: it is what the whole probe waits for."""
     newer: tuple[Protocol, ...] = ("TLSv1.2", "TLSv1.3", "TLSv1.1", "TLSv1")
     offers = [Offer(protocol=version, suites=candidates(version), server_name=server_name) for version in newer]
-    offers.append(Offer(protocol="SSLv3", suites=candidates("SSLv3")))
-    sslv2 = sslv2_kinds(Offer(protocol="SSLv2", suites=candidates("SSLv2")))
-    by_suite = accepted_suites(offers)
-    if depth != "full":
-        by_suite = together({offer.protocol: version_accepted(offer) for offer in offers})
-    found, kinds = yield from both(by_suite, sslv2)
-    return {**found, "SSLv2": kinds}
+    older: tuple[Protocol, ...] = ("SSLv3", "SSLv2")
+    offers += [Offer(protocol=version, suites=candidates(version)) for version in older]
+    return accepted_suites(offers) if depth == "full" else accepted_versions(offers)
 
 
 def profile_offer(profile: Profile, server_name: str | None) -> Offer:

@@ -29,8 +29,8 @@ def cost(depth: Depth, profiles: int) -> Cost:
     """The connections that one endpoint takes at a depth with this many profiles.
 
     One for the complete handshake, one a profile; then, at *quick*, the six versions only where that handshake
-    fails; at *standard* one for each version, more for those that refuse otherwise than by their number; at *full* n + 2
-    for n suites, and one or two for a refused version. Without STARTTLS it is one in all.
+    fails; at *standard* one for each version, more for those that refuse otherwise than by their number; at *full*
+    n + 2 for n suites, and one or two for a refused version. Without STARTTLS it is one in all.
     """
     once = 1 + profiles
     versions = len(PROTOCOLS)

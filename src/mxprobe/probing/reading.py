@@ -88,12 +88,9 @@ def starttls_tried(attempt: Attempt, swept: Swept, answers: tuple[Answer, ...], 
 def protocol_facts(swept: Swept, attempt: Attempt) -> dict[Protocol, ProtocolFacts]:
     """The facts of every version that was asked, oldest first.
 
-    A server that only ever closes the connection has not refused a version: it may not speak TLS at all. So a plain
-    close counts as a refusal only beside a version that works or is refused by an alert. And what a complete
-    handshake has shown stands, whatever a sweep found: they may differ over groups and signature schemes.
+    What a complete handshake has shown stands, whatever a sweep found: they may differ over groups and schemes.
     """
-    speaks_tls = attempt.done or any(found.accepted or isinstance(found.ending, Refused) for found in swept.values())
-    facts = {protocol: _one_protocol(swept[protocol], speaks_tls) for protocol in PROTOCOLS if protocol in swept}
+    facts = {protocol: _one_protocol(swept[protocol]) for protocol in PROTOCOLS if protocol in swept}
     if attempt.natural and attempt.natural.protocol in facts:
         protocol = attempt.natural.protocol
         facts[protocol] = _with_natural(facts[protocol], attempt.natural, swept[protocol].undecided)
@@ -193,12 +190,9 @@ def _with_natural(facts: ProtocolFacts, natural: Natural, undecided: tuple[int, 
     )
 
 
-def _one_protocol(found: SuitesFound, speaks_tls: bool) -> ProtocolFacts:
+def _one_protocol(found: SuitesFound) -> ProtocolFacts:
     reason = ending_text(found.ending) if found.ending else ""
-    state = found.state
-    if state == "refused" and isinstance(found.ending, Closed) and not speaks_tls:
-        state, reason = "unknown", f"{reason}, as to every other hello"
-    complete = found.complete and state != "unknown"
+    state, complete = found.state, found.complete
     if state == "accepted":
         reason = "" if complete else reason
         if found.max_suites:

@@ -10,7 +10,7 @@ from typing import Literal
 from mxprobe.terms import Protocol
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent
 from mxprobe.tls.suites import peculiar
-from mxprobe.tls.sweep import SuitesFound, Sweep, ask, ask_surely, together
+from mxprobe.tls.sweep import SuitesFound, Sweep, ask, ask_surely, doubted, sslv2_kinds, still_takes, together
 
 MAX_SUITES = 128
 """Suites in an offer to a server that has not yet shown that it reads longer ones: wolfSSL refuses
@@ -30,17 +30,14 @@ Outcome = Literal["chosen", "refused", "cut"]
 Order = Literal["server", "client", "unknown"]
 
 
-def version_accepted(offer: Offer) -> Sweep[SuitesFound]:
-    """Whether a server speaks a version, by one short hello of ordinary suites; claims no more than that.
+def accepted_versions(offers: Iterable[Offer]) -> Sweep[dict[Protocol, SuitesFound]]:
+    """Which versions a server speaks, by one short hello of ordinary suites for each; claims no more than that.
 
     Only where those are refused, and not the version itself, the others are asked too.
     """
-    removal = _Removal(offer)
-    outcome = yield from removal.pick(removal.first_offer)
-    if outcome == "refused" and not removal.version_refused:
-        removal.refused.update(removal.first_offer)
-        yield from removal.split()
-    return removal.found(settled=not removal.accepted and not removal.cut)
+    offers = tuple(offers)
+    found = yield from together({offer.protocol: _version_accepted(offer) for offer in offers})
+    return found if (yield from still_takes(offers, found)) else doubted(offers, found)
 
 
 def accepted_suites(offers: Iterable[Offer]) -> Sweep[dict[Protocol, SuitesFound]]:
@@ -55,14 +52,50 @@ def accepted_suites(offers: Iterable[Offer]) -> Sweep[dict[Protocol, SuitesFound
     - The first offer is short and ordinary. Longer ones follow once a suite was chosen; where they fail and
       short ones do not, the sweep goes on in chunks of `MAX_SUITES`. A version that refuses the short offer
       gets all the rest in one more, once another version has shown that long offers are read here.
-    - A plain close is asked again, and is a refusal only when it comes twice.
+    - A plain close is asked again, and is a refusal only when it comes twice, and when the server then still takes
+      what it took before.
     """
-    removals = {offer.protocol: _Removal(offer) for offer in offers}
-    found = yield from together({protocol: removal.first_pass() for protocol, removal in removals.items()})
+    offers = tuple(offers)
+    removals: dict[Protocol, _Removal] = {}
+    for offer in offers:
+        if offer.protocol != "SSLv2":
+            removals[offer.protocol] = _Removal(offer)
+    found = yield from together({offer.protocol: _first(offer, removals.get(offer.protocol)) for offer in offers})
     long_offers_work = any(removal.long_offer_answered for removal in removals.values())
-    left = {protocol: removals[protocol].second_pass(long_offers_work) for protocol in found if not found[protocol]}
+    alive = yield from still_takes(offers, found)
+    left = {
+        protocol: _second(removal, long_offers_work)
+        for protocol, removal in removals.items()
+        if not removal.settled and not removal.cut and (alive or not found[protocol].rests_on_close)
+    }
     found |= yield from together(left)
-    return {protocol: removal.found(settled=found[protocol]) for protocol, removal in removals.items()}
+    if alive and any(found[protocol].rests_on_close for protocol in left):
+        alive = yield from still_takes(offers, found)
+    return found if alive else doubted(offers, found)
+
+
+def _version_accepted(offer: Offer) -> Sweep[SuitesFound]:
+    if offer.protocol == "SSLv2":
+        return (yield from sslv2_kinds(offer))
+    removal = _Removal(offer)
+    outcome = yield from removal.pick(removal.first_offer)
+    if outcome == "refused" and not removal.version_refused:
+        removal.refused.update(removal.first_offer)
+        yield from removal.split()
+    removal.settled = not removal.accepted and not removal.cut
+    return removal.found()
+
+
+def _first(offer: Offer, removal: _Removal | None) -> Sweep[SuitesFound]:
+    if removal is None:
+        return (yield from sslv2_kinds(offer))
+    yield from removal.first_pass()
+    return removal.found()
+
+
+def _second(removal: _Removal, long_offers_work: bool) -> Sweep[SuitesFound]:
+    yield from removal.second_pass(long_offers_work)
+    return removal.found()
 
 
 class _Removal:
@@ -85,42 +118,42 @@ class _Removal:
         self.version_refused = False
         self.contradicted = False
         self.cut = False
+        self.settled = False
+        self.rests_on_close = False
         self.long_offer_answered = False
         self.max_suites: int | None = None
         self.hellos = 0
         self.ending: Answer | None = None
 
-    def first_pass(self) -> Sweep[bool]:
-        """Settle the version, where nothing speaks against a plain removal; False where there is more to do."""
+    def first_pass(self) -> Sweep[None]:
+        """Settle the version, where nothing speaks against a plain removal."""
         outcome = yield from self.pick(self.first_offer)
         if outcome == "refused" and not self.version_refused:
             self.refused.update(self.first_offer)
         if outcome != "chosen":
-            return self.version_refused
+            self.settled = self.version_refused
+            return
         self.runs.append([])  # what is chosen out of longer offers may come before the first
         outcome = yield from self.chain(self.rest, surely=False)
         if outcome == "refused" and (yield from self.check_last_refusal()):
             yield from self.whose_order()
             yield from self.merge()
-            return True
-        if not self.long_offer_answered and len(self.rest) > self.limit and not self.cut_elsewhere:
+            self.settled = True
+        elif not self.long_offer_answered and len(self.rest) > self.limit and not self.cut_elsewhere:
             self.max_suites, self.cut = self.limit, False
-        return False
 
-    def second_pass(self, long_offers_work: bool) -> Sweep[bool]:
-        """Ask apart for what the first pass left open. False where it was cut short."""
-        if self.cut:
-            return False
+    def second_pass(self, long_offers_work: bool) -> Sweep[None]:
+        """Ask apart for what the first pass left open."""
         if long_offers_work and not self.accepted and not self.contradicted:
-            refusal, rest = self.ending, self.rest
-            outcome = yield from self.chain(rest)
+            refusal = self.ending
+            outcome = yield from self.chain(self.rest)
             if outcome == "refused" and not self.accepted and _same_refusal(refusal, self.ending):
-                return True
+                self.settled = True
+                return
         yield from self.split()
-        settled = not self.cut
+        self.settled = not self.cut
         yield from self.whose_order()
         yield from self.merge()
-        return settled
 
     @property
     def rest(self) -> tuple[int, ...]:
@@ -159,6 +192,7 @@ class _Removal:
                 self.cut = True
                 return "cut"
             case Refused() | Closed(stage="hello"):
+                self.rests_on_close |= isinstance(answer, Closed)
                 self.ending = self.ending if self.version_refused else answer
                 if isinstance(answer, Refused) and answer.alert == PROTOCOL_VERSION and not self.accepted:
                     self.version_refused = True
@@ -237,11 +271,12 @@ class _Removal:
         then each by itself.
         """
         parts = deque(_parts(self.rest, self.limit, apart=self.contradicted))
+        closes = isinstance(self.ending, Closed) and not self.accepted  # and did so twice
         refusal: Answer | None = None
         while parts and not self.version_refused:
             part = parts.popleft()
             self.runs.append([])
-            if (yield from self.chain(part)) == "cut":
+            if (yield from self.chain(part, surely=not closes)) == "cut":
                 return
             left = self.without_known(part)
             families = {peculiar(suite) for suite in left}
@@ -291,7 +326,7 @@ class _Removal:
                 lowest += 1
         self.runs = [merged]
 
-    def found(self, *, settled: bool) -> SuitesFound:
+    def found(self) -> SuitesFound:
         """What this sweep has found out so far."""
         in_order = [suite for run in self.runs for suite in run]
         order = self.order
@@ -301,14 +336,15 @@ class _Removal:
             order = "unknown"
         return SuitesFound(
             protocol=self.offer.protocol,
-            state="accepted" if self.accepted else "refused" if settled else "unknown",
+            state="accepted" if self.accepted else "refused" if self.settled else "unknown",
             accepted=tuple(self.accepted[suite] for suite in in_order),
             order=order,
-            complete=settled,
+            complete=self.settled,
             ending=self.ending,
-            undecided=() if settled else self.rest,
+            undecided=() if self.settled else self.rest,
             hellos=self.hellos,
             max_suites=self.max_suites,
+            rests_on_close=self.rests_on_close,
         )
 
     def _precedes(self, suite: int, other: int) -> bool | None:

@@ -7,11 +7,11 @@ a serial sweep simply wants one at a time. Answers to offers that are no longer 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable, Mapping
+from collections.abc import Generator, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
-from mxprobe.terms import Protocol
+from mxprobe.terms import PROTOCOLS, Protocol
 from mxprobe.tls.offer import Answer, Chosen, Closed, Offer, Refused
 
 T = TypeVar("T")
@@ -20,6 +20,9 @@ V = TypeVar("V")
 K = TypeVar("K", bound=Hashable)
 
 Wanted = tuple[Offer, ...]
+CONTROL = 3
+"""The attempt of a control hello; 1 and 2 are a question and its repetition."""
+
 Exchange = tuple[Offer, Answer]
 Sweep = Generator[Wanted, Exchange, T]
 
@@ -31,6 +34,7 @@ class SuitesFound:
     `state` is *accepted* as soon as one suite was; *refused* only where the server said so. `complete` is
     false when `undecided` holds suites of which we do not know. `ending` is the answer behind a refusal or
     behind the cut; `hellos` the number of ClientHellos answered. `max_suites` is set when longer offers failed.
+    `rests_on_close` is true where a plain close was taken for a refusal.
     """
 
     protocol: Protocol
@@ -42,6 +46,7 @@ class SuitesFound:
     undecided: tuple[int, ...] = ()
     hellos: int
     max_suites: int | None = None
+    rests_on_close: bool = False
 
     @property
     def suites(self) -> tuple[int, ...]:
@@ -117,7 +122,14 @@ def sslv2_kinds(offer: Offer) -> Sweep[SuitesFound]:
                 protocol="SSLv2", state="accepted", accepted=kinds, order="client", complete=True, hellos=hellos
             )
         case Chosen() | Refused() | Closed(stage="hello"):
-            return SuitesFound(protocol="SSLv2", state="refused", complete=True, ending=answer, hellos=hellos)
+            return SuitesFound(
+                protocol="SSLv2",
+                state="refused",
+                complete=True,
+                ending=answer,
+                hellos=hellos,
+                rests_on_close=isinstance(answer, Closed),
+            )
         case _:
             return SuitesFound(
                 protocol="SSLv2",
@@ -127,3 +139,36 @@ def sslv2_kinds(offer: Offer) -> Sweep[SuitesFound]:
                 undecided=offer.suites,
                 hellos=hellos,
             )
+
+
+def still_takes(offers: Iterable[Offer], found: Mapping[Protocol, SuitesFound]) -> Sweep[bool]:
+    """Whether the server takes what it took before, asked where any result rests on plain closes.
+
+    A close is how some servers refuse, and how others break: only a control hello tells them apart. Where nothing was
+    accepted there is nothing to ask, and no close is believed.
+    """
+    if not any(result.rests_on_close for result in found.values()):
+        return True
+    by_protocol = {offer.protocol: offer for offer in offers}
+    newest_first = (found[protocol] for protocol in reversed(PROTOCOLS) if protocol in found)
+    taken = next((result for result in newest_first if result.accepted), None)
+    if taken is None:
+        return False
+    offer = replace(by_protocol[taken.protocol], suites=taken.suites[:1], attempt=CONTROL)
+    answer = yield from ask(offer)
+    return isinstance(answer, Chosen) and answer.protocol == offer.protocol
+
+
+def doubted(offers: Iterable[Offer], found: Mapping[Protocol, SuitesFound]) -> dict[Protocol, SuitesFound]:
+    """The results without what rests on a close: unknown where it was a refusal, incomplete where it ended a list."""
+    by_protocol = {offer.protocol: offer for offer in offers}
+    return {
+        protocol: _doubted(result, by_protocol[protocol]) if result.rests_on_close else result
+        for protocol, result in found.items()
+    }
+
+
+def _doubted(result: SuitesFound, offer: Offer) -> SuitesFound:
+    undecided = tuple(suite for suite in offer.suites if suite not in result.suites)
+    state: Literal["accepted", "unknown"] = "accepted" if result.accepted else "unknown"
+    return replace(result, state=state, complete=False, undecided=undecided)

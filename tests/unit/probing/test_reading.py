@@ -275,17 +275,6 @@ def test_an_alert_refuses_a_version_also_where_nothing_works() -> None:
     assert (found.state, found.complete, found.reason) == ("refused", True, "alert 70 (protocol_version)")
 
 
-def test_a_close_refuses_a_version_only_beside_something_that_is_tls() -> None:
-    for found in protocol_facts(closed_to_everything(), CLEAR_TEXT).values():
-        assert (found.state, found.complete) == ("unknown", False)
-        assert found.reason.endswith("as to every other hello")
-    beside_alert = closed_to_everything() | swept(turned_down("TLSv1.2", Refused(alert=40)))
-    assert protocol_facts(beside_alert, ALERT)["SSLv3"].state == "refused"
-    beside_suite = closed_to_everything() | swept(took(chose("TLSv1.2", ECDHE_GCM)))
-    assert protocol_facts(beside_suite, ALERT)["SSLv3"].state == "refused"
-    assert protocol_facts(closed_to_everything(), DONE)["SSLv3"].state == "refused"
-
-
 @pytest.mark.parametrize("ending", [SILENT, BUSY, Unasked(reason="left alone"), Garbled(stage="hello", reason="text")])
 def test_an_unknown_version_stays_unknown_whatever_else_works(ending: Answer) -> None:
     found = protocol_facts(swept(unknown("SSLv3", ending), took(chose("TLSv1.2", ECDHE_GCM))), DONE)["SSLv3"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mxprobe.terms import Protocol
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent, Throttled
-from mxprobe.tls.removal import MAX_SUITES, accepted_suites, version_accepted
+from mxprobe.tls.removal import MAX_SUITES, accepted_suites, accepted_versions
 from mxprobe.tls.suites import candidates, peculiar
 from mxprobe.tls.sweep import SuitesFound
 from servers.model import Asked, ModelServer
@@ -157,12 +157,15 @@ def test_a_sweep_cut_short_says_so_and_claims_nothing(
     assert set(suites) - set(found.suites) <= set(found.undecided)
 
 
-@given(suites=suite_lists)
-def test_a_server_that_closes_instead_of_an_alert_is_asked_twice_before_that_counts(suites: tuple[int, ...]) -> None:
+@given(first=st.sampled_from(ORDINARY[:MAX_SUITES]), others=suite_lists)
+def test_a_server_that_closes_instead_of_an_alert_is_asked_twice_before_that_counts(
+    first: int, others: tuple[int, ...]
+) -> None:
+    suites = tuple(dict.fromkeys((*others, first)))
     found, asked = sweep(ModelServer(suites={VERSION: suites}, refusal=Closed(stage="hello", how="eof")))
     assert found.complete
     assert set(found.suites) == set(suites)
-    assert len(set(asked.offers)) == len(asked.offers)
+    assert asked.offers.count(asked.offers[-1]) == 1
 
 
 def test_one_stray_close_loses_nothing() -> None:
@@ -193,7 +196,49 @@ def test_no_offer_is_longer_than_128_suites_before_one_was_answered() -> None:
 @given(suites=suite_lists)
 def test_asking_for_a_version_alone_claims_one_suite_and_no_more(suites: tuple[int, ...]) -> None:
     asked = Asked(ModelServer(suites={VERSION: suites}).answer)
-    found = asked.run(version_accepted(Offer(protocol=VERSION, suites=ALL)))
-    assert len(asked.offers) == 1
-    assert not found.complete
-    assert found.state == ("accepted" if set(suites) & set(asked.offers[0].suites) else "unknown")
+    found = asked.run(accepted_versions([Offer(protocol=VERSION, suites=ALL)]))[VERSION]
+    assert found.state == ("accepted" if suites else "refused")
+    assert found.complete == (not suites)
+    if set(suites) & set(asked.offers[0].suites):
+        assert (len(asked.offers), len(found.suites)) == (1, 1)
+
+
+def closing_after(server: ModelServer, hellos: int) -> Asked:
+    """A server that answers some hellos, and then only closes: it is broken, or has had enough."""
+    count = iter(range(10_000))
+    return Asked(lambda offer: server.answer(offer) if next(count) < hellos else Closed(stage="hello", how="eof"))
+
+
+@given(suites=suite_lists, hellos=st.integers(0, 60))
+def test_a_server_that_breaks_in_mid_sweep_has_refused_nothing(suites: tuple[int, ...], hellos: int) -> None:
+    server = ModelServer(suites={VERSION: suites, "TLSv1": ORDINARY[:3]})
+    asked = closing_after(server, hellos)
+    offers = [Offer(protocol=protocol, suites=candidates(protocol)) for protocol in (VERSION, "TLSv1")]
+    found = asked.run(accepted_suites(offers))
+    for protocol in (VERSION, "TLSv1"):
+        accepted = set(server.suites[protocol])
+        assert set(found[protocol].suites) <= accepted
+        if found[protocol].complete:
+            assert set(found[protocol].suites) == accepted
+        assert accepted - set(found[protocol].suites) <= set(found[protocol].undecided)
+
+
+def test_a_server_that_refuses_by_closing_is_believed_when_it_still_takes_what_it_took() -> None:
+    server = ModelServer(
+        suites={VERSION: ORDINARY[:5]},
+        refusal=Closed(stage="hello", how="eof"),
+        version_refusal=Closed(stage="hello", how="reset"),
+    )
+    offers = [Offer(protocol=protocol, suites=candidates(protocol)) for protocol in (VERSION, "SSLv3")]
+    asked = Asked(server.answer)
+    found = asked.run(accepted_suites(offers))
+    assert found[VERSION].suites == ORDINARY[:5]
+    assert found[VERSION].complete
+    assert (found["SSLv3"].state, found["SSLv3"].complete) == ("refused", True)
+    assert asked.offers[-1].suites == ORDINARY[:1]
+
+
+def test_a_server_that_only_ever_closes_has_refused_nothing() -> None:
+    offers = [Offer(protocol=protocol, suites=candidates(protocol)) for protocol in (VERSION, "SSLv3")]
+    found = Asked(lambda offer: Closed(stage="hello", how="eof")).run(accepted_suites(offers))
+    assert {result.state for result in found.values()} == {"unknown"}
