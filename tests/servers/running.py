@@ -208,12 +208,12 @@ def loop_in_thread(name: str) -> Iterator[asyncio.AbstractEventLoop]:
 
 
 async def _cancel_all() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    # Transports close their sockets in the turns after.
-    for _ in range(3):
+    # A connection that was just accepted gets its task in one of the turns after; transports close in them too.
+    for _ in range(10):
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0)
 
 
