@@ -10,6 +10,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,10 @@ async def probed(port: int, settings: ProbeSettings | None = None) -> tuple[Targ
     target = await mxprobe.probe(f"[127.0.0.1]:{port}", settings or ProbeSettings())
     (facts,) = target.endpoints
     return target, facts
+
+
+def soon_out_of_time() -> ProbeSettings:
+    return ProbeSettings(deadline=1.0, timeouts=Timeouts(pause=0.5))
 
 
 def impatient_after_starttls(seconds: float = 0.3) -> ProbeSettings:
@@ -311,12 +316,13 @@ async def test_a_421_in_mid_sweep_leaves_the_rest_undecided(
     server_with_many_suites: RunningServer, greeted: int
 ) -> None:
     with smtp_front(server_with_many_suites, Script(greeted_connections=greeted)) as front:
-        target, facts = await probed(front.port)
+        target, facts = await probed(front.port, soon_out_of_time())
     assert_nothing_untrue(facts, server_with_many_suites.expected)
     assert not all(seen.complete for seen in facts.protocols.values())
     assert any("421" in seen.reason for seen in facts.protocols.values())
     assert any("421" in ending for ending in facts.endings)
-    assert front.connections == facts.connections <= greeted + 1 + 2 * Limits().per_address
+    # The pauses of 0.5, 1, ... seconds end at the deadline.
+    assert front.connections == facts.connections <= greeted + 3 + 2 * Limits().per_address
     assert verdicts(target)["starttls"] == "yes"
     assert verdicts(target)["needs-sslv3"] == "no"
 
@@ -343,13 +349,28 @@ async def test_a_server_that_breaks_in_mid_sweep_has_refused_nothing(
 )
 async def test_the_rate_limits_of_postfix_leave_the_rest_undecided(limit: str, reply: str) -> None:
     with postfix_server(main_cf={limit: "20", "smtpd_client_event_limit_exceptions": ""}) as running:
-        target, facts = await probed(running.port)
+        target, facts = await probed(running.port, soon_out_of_time())
         expected = running.expected
     assert facts.starttls.state == "works"
     assert_nothing_untrue(facts, expected)
     assert any(reply in ending for ending in facts.endings)
-    assert facts.connections <= 20 + 3 * Limits().per_address
+    assert facts.connections <= 20 + 2 + 3 * Limits().per_address
     assert verdicts(target)["needs-sslv3"] == "no"
+
+
+async def test_a_postfix_that_limits_its_rate_is_swept_in_full_at_that_rate() -> None:
+    limits = {
+        "smtpd_client_connection_rate_limit": "50",
+        "smtpd_client_event_limit_exceptions": "",
+        "anvil_rate_time_unit": "2s",
+    }
+    with postfix_server(main_cf=limits) as running:
+        _, facts = await probed(running.port, ProbeSettings(timeouts=Timeouts(pause=0.5)))
+        expected = running.expected
+    assert any("421 4.7.0" in ending for ending in facts.endings)
+    for protocol, seen in facts.protocols.items():
+        assert seen.complete
+        assert {int(suite.id, 16) for suite in seen.suites} == expected.get(protocol, frozenset())
 
 
 async def test_a_profile_that_could_not_be_tried_shares_a_cipher_or_not_is_unknown(server: RunningServer) -> None:
@@ -357,7 +378,7 @@ async def test_a_profile_that_could_not_be_tried_shares_a_cipher_or_not_is_unkno
     shared: list[State] = []
     for greeted in (None, 1):
         with smtp_front(server, Script(greeted_connections=greeted)) as front:
-            target, _ = await probed(front.port, ProbeSettings(depth="quick", profiles=(profile,)))
+            target, _ = await probed(front.port, replace(soon_out_of_time(), depth="quick", profiles=(profile,)))
         shared.append(verdicts(target)["shared-cipher"])
     assert shared == ["yes", "unknown"]
 

@@ -10,8 +10,10 @@ from dataclasses import replace
 import pytest
 from OpenSSL import SSL
 
+from mxprobe.network.driving import drive
 from mxprobe.network.gate import Gate
-from mxprobe.network.line import FUTILE_ENDINGS, Line
+from mxprobe.network.line import Line
+from mxprobe.network.reception import FUTILE_ENDINGS
 from mxprobe.network.session import Ended
 from mxprobe.network.settings import Limits, Manners, Timeouts
 from mxprobe.terms import Endpoint, Protocol
@@ -24,7 +26,7 @@ from servers.certificates import Authority
 from servers.memory_servers import openssl_flight, openssl_server
 from servers.scripted import Conversation, Scripted, scripted
 
-MANNERS = Manners(ehlo="probe.example", timeouts=Timeouts(quit=0.05))
+MANNERS = Manners(ehlo="probe.example", timeouts=Timeouts(quit=0.05, pause=0.02))
 VERSIONS: tuple[Protocol, ...] = ("TLSv1.3", "TLSv1.2", "TLSv1.1", "TLSv1")
 
 TLS12_SUITES = (
@@ -110,7 +112,7 @@ async def test_a_sweep_keeps_to_the_connections_that_an_address_is_allowed(tls: 
 
     gate = Gate(Limits(per_address=per_address))
     async with scripted(server) as running:
-        found = await line_to(running, gate).drive(every_suite())
+        found = await drive(line_to(running, gate), every_suite())
     assert is_everything(found)
     assert running.most_at_once <= per_address
     # What is allowed is used: four versions are asked side by side.
@@ -126,7 +128,7 @@ async def test_two_lines_to_one_address_share_its_limit(tls: SSL.Context) -> Non
     gate = Gate(Limits(per_address=2))
     async with scripted(server) as running:
         lines = [line_to(running, gate) for _ in range(3)]
-        found = await asyncio.gather(*(line.drive(every_suite()) for line in lines))
+        found = await asyncio.gather(*(drive(line, every_suite()) for line in lines))
         assert running.connections == sum(line.connections for line in lines) == gate.opened
     assert all(map(is_everything, found))
     assert running.most_at_once == 2
@@ -145,9 +147,9 @@ async def test_all_lines_together_keep_to_the_total(tls: SSL.Context) -> None:
     async with scripted(server) as one, scripted(server, "127.0.0.2") as two, scripted(server, "127.0.0.3") as three:
         servers += [one, two, three]
         found = await asyncio.gather(
-            line_to(one, gate).drive(every_suite()),
-            line_to(two, gate, address="127.0.0.2").drive(every_suite()),
-            line_to(three, gate, address="127.0.0.3").drive(every_suite()),
+            drive(line_to(one, gate), every_suite()),
+            drive(line_to(two, gate, address="127.0.0.2"), every_suite()),
+            drive(line_to(three, gate, address="127.0.0.3"), every_suite()),
         )
     assert all(map(is_everything, found))
     assert max(at_once) == 3
@@ -163,7 +165,7 @@ async def test_waiting_for_ones_turn_is_not_the_endpoints_own_time(tls: SSL.Cont
     gate = Gate(Limits(per_address=1))
     async with scripted(server) as running:
         slow, hasty = line_to(running, gate), line_to(running, gate, replace(MANNERS, deadline=0.1))
-        answers = await asyncio.gather(slow.drive(ask(offer())), hasty.drive(ask(offer())))
+        answers = await asyncio.gather(drive(slow, ask(offer())), drive(hasty, ask(offer())))
     assert [answer.kind for answer in answers] == ["chosen", "chosen"]
 
 
@@ -184,7 +186,7 @@ async def test_connections_opened_in_vain_stay_below_a_twentieth_of_the_hellos_a
 
     async with scripted(server) as running:
         line = line_to(running, Gate(Limits(per_address=per_address)))
-        assert is_everything(await line.drive(every_suite()))
+        assert is_everything(await drive(line, every_suite()))
         await running.finished()
     assert line.connections == running.connections
     assert len(hellos) >= len(TLS12_SUITES) + len(TLS13_SUITES) + 4
@@ -210,7 +212,7 @@ async def test_a_serial_sweep_has_its_next_connection_ready(tls: SSL.Context) ->
 
     async with scripted(server) as running:
         line = line_to(running, Gate(Limits(per_address=2)))
-        found = await line.drive(accepted_suites([Offer(protocol="TLSv1.2", suites=candidates("TLSv1.2"))]))
+        found = await drive(line, accepted_suites([Offer(protocol="TLSv1.2", suites=candidates("TLSv1.2"))]))
     assert found["TLSv1.2"].complete
     assert waiting_while_asked == [True]
 
@@ -243,12 +245,12 @@ async def test_an_idle_connection_that_the_server_closed_is_replaced_and_changes
     async with scripted(impatient) as running:
         gate = Gate(Limits(per_address=2))
         line = Line(at(running.port), MANNERS, gate, watch=lambda _, answer: seen.append(answer))
-        found = (await line.drive(sweep))["TLSv1.2"]
+        found = (await drive(line, sweep))["TLSv1.2"]
     numbers = [suite_named(name).number for name in TLS12_SUITES]  # type: ignore[union-attr]
     assert set(found.suites) == set(numbers)
     assert found.complete
     assert {answer.kind for answer in seen} == {"chosen", "refused"}
-    assert line.endings == {}
+    assert line.reception.endings == {}
     assert free_places(gate) == 2
 
 
@@ -279,11 +281,11 @@ async def test_who_is_turned_away_beside_others_goes_on_with_one_at_a_time(
     gate = Gate(Limits(per_address=per_address))
     async with scripted(server) as running:
         line = line_to(running, gate)
-        found = await line.drive(every_suite())
+        found = await drive(line, every_suite())
     assert is_everything(found)
     # Only those that were on their way when the first was turned away.
     assert 1 <= len(turned_away) < per_address
-    assert sum(line.endings.values()) == len(turned_away)
+    assert sum(line.reception.endings.values()) == len(turned_away)
     assert free_places(gate) == per_address
 
 
@@ -300,15 +302,15 @@ async def test_two_futile_endings_in_a_row_are_enough(tls: SSL.Context) -> None:
 
     async with scripted(server) as running:
         line = line_to(running, Gate(Limits(per_address=1)))
-        found = await line.drive(every_suite())
+        found = await drive(line, every_suite())
         assert running.connections == FUTILE_ENDINGS
         # And nothing more is asked afterwards.
-        answer = await line.drive(ask(offer()))
+        answer = await drive(line, ask(offer()))
         assert running.connections == FUTILE_ENDINGS
     assert all_unknown(found)
     assert isinstance(answer, Unasked)
     assert "421 4.7.0 try again later" in answer.reason
-    assert line.endings == {"not served before the greeting: 421 4.7.0 try again later": FUTILE_ENDINGS}
+    assert line.reception.endings == {"not served before the greeting: 421 4.7.0 try again later": FUTILE_ENDINGS}
 
 
 async def test_silence_is_futile_too(tls: SSL.Context) -> None:
@@ -319,13 +321,13 @@ async def test_silence_is_futile_too(tls: SSL.Context) -> None:
     manners = replace(MANNERS, timeouts=replace(MANNERS.timeouts, hello=0.05))
     async with scripted(server) as running:
         line = line_to(running, Gate(Limits(per_address=1)), manners)
-        found = await line.drive(every_suite())
+        found = await drive(line, every_suite())
     assert running.connections <= FUTILE_ENDINGS + 1
     assert all_unknown(found)
     assert {each.ending.kind for each in found.values() if each.ending} == {"silent", "unasked"}
 
 
-async def test_an_answer_between_futile_endings_starts_the_count_anew(tls: SSL.Context) -> None:
+async def test_a_server_that_turns_us_away_in_mid_sweep_is_asked_again_later(tls: SSL.Context) -> None:
     async def server(client: Conversation) -> None:
         if client.number % 2:
             await client.say("450 4.7.1 greylisted")
@@ -336,8 +338,28 @@ async def test_an_answer_between_futile_endings_starts_the_count_anew(tls: SSL.C
     offers = [offer(name) for name in TLS12_SUITES]
     async with scripted(server) as running:
         line = line_to(running, Gate(Limits(per_address=1)))
-        answers = [await line.drive(ask(each)) for each in offers]
-    assert [answer.kind for answer in answers] == ["throttled", "chosen"] * (len(offers) // 2)
+        answers = [await drive(line, ask(each)) for each in offers]
+    # Before anything was answered it is an ending like another; from then on it is a limit that was met.
+    assert [answer.kind for answer in answers] == ["throttled"] + ["chosen"] * (len(offers) - 1)
+    assert line.reception.endings == {"not served before the greeting: 450 4.7.1 greylisted": len(offers) - 1}
+
+
+async def test_a_server_that_turns_us_away_for_good_is_left_alone_at_the_deadline(tls: SSL.Context) -> None:
+    async def server(client: Conversation) -> None:
+        if client.number > 3:
+            await client.say("421 4.7.0 too many connections")
+            return
+        await client.up_to_tls()
+        await answer_hello(client, tls)
+
+    manners = replace(MANNERS, deadline=0.5, timeouts=replace(MANNERS.timeouts, pause=0.1))
+    async with scripted(server) as running:
+        line = line_to(running, Gate(Limits(per_address=1)), manners)
+        found = await drive(line, every_suite())
+        # Pauses double: 0.1, 0.2, and the next would be over after the deadline.
+        assert 4 <= running.connections <= 3 + 5
+    assert not any(result.complete for result in found.values())
+    assert {result.state for result in found.values()} <= {"accepted", "unknown"}
 
 
 async def test_nothing_more_is_opened_once_it_has_given_up(tls: SSL.Context) -> None:
@@ -358,7 +380,7 @@ async def test_nothing_more_is_opened_once_it_has_given_up(tls: SSL.Context) -> 
     async with scripted(server) as running:
         gate = Gate(Limits(per_address=3))
         line = line_to(running, gate, manners)
-        found = await line.drive(every_suite())
+        found = await drive(line, every_suite())
         assert running.connections == 1 + FUTILE_ENDINGS
     assert all_unknown(found)
     assert free_places(gate) == 3
@@ -371,8 +393,8 @@ async def test_an_endpoint_that_cannot_be_reached_is_left_alone(tls: SSL.Context
     opened = await line.open()
     assert isinstance(opened, Ended)
     assert isinstance(opened.answer, Throttled)
-    line.note(opened.answer)
-    found = await line.drive(every_suite())
+    line.reception.answered(opened.answer)
+    found = await drive(line, every_suite())
     assert line.connections == FUTILE_ENDINGS
     assert all_unknown(found)
 
@@ -390,7 +412,7 @@ async def test_the_deadline_ends_what_is_under_way_and_the_rest_is_not_asked(tls
     async with scripted(server) as running:
         gate = Gate(Limits(per_address=3))
         line = line_to(running, gate, replace(MANNERS, deadline=0.2))
-        found = await line.drive(every_suite())
+        found = await drive(line, every_suite())
         # Every connection is closed: the scripts hear the end.
         await running.finished()
     assert all_unknown(found)
@@ -413,7 +435,7 @@ async def test_cancelling_closes_every_connection_and_gives_the_places_back(tls:
 
     async with scripted(server) as running:
         gate = Gate(Limits(per_address=3))
-        driving = asyncio.create_task(line_to(running, gate).drive(every_suite()))
+        driving = asyncio.create_task(drive(line_to(running, gate), every_suite()))
         async with asyncio.timeout(5):
             await reached.wait()
         driving.cancel()
@@ -431,7 +453,7 @@ async def test_an_error_of_our_own_is_not_swallowed(tls: SSL.Context) -> None:
     async with scripted(Conversation.up_to_tls) as running:
         gate = Gate(Limits(per_address=2))
         with pytest.raises(ValueError, match="a mistake in a sweep"):
-            await line_to(running, gate).drive(wrong())
+            await drive(line_to(running, gate), wrong())
         await running.finished()
     assert free_places(gate) == 2
 
@@ -448,7 +470,7 @@ async def test_every_answer_is_told_once_as_it_comes(tls: SSL.Context) -> None:
     offers = [offer(name) for name in (*TLS12_SUITES, "RC4-SHA")]
     async with scripted(server) as running:
         line = Line(at(running.port), MANNERS, Gate(Limits()), watch=lambda asked, _: told.append(asked))
-        answers = await line.drive(together({each: ask(each) for each in [*offers, offers[0]]}))
+        answers = await drive(line, together({each: ask(each) for each in [*offers, offers[0]]}))
     assert [answers[each].kind for each in offers] == ["chosen"] * len(TLS12_SUITES) + ["refused"]
     assert sorted(told, key=offers.index) == offers
 
@@ -462,7 +484,7 @@ async def test_what_followed_the_220_in_clear_text_is_kept_from_whichever_connec
 
     async with scripted(server) as running:
         line = line_to(running, Gate(Limits(per_address=1)))
-        await line.drive(every_suite())
+        await drive(line, every_suite())
     assert line.early_bytes == b"250 injected\r\n"
 
 
@@ -473,9 +495,9 @@ async def test_transcripts_are_kept_where_they_are_wanted(tls: SSL.Context) -> N
 
     async with scripted(server) as running:
         line = Line(at(running.port), MANNERS, Gate(Limits(per_address=1)), trace=True)
-        await line.drive(ask(offer()))
+        await drive(line, ask(offer()))
         untraced = line_to(running, Gate(Limits()))
-        await untraced.drive(ask(offer()))
+        await drive(untraced, ask(offer()))
     assert len(line.transcripts) == line.connections
     layers = {entry.layer for entry in line.transcripts[0].entries}
     assert layers == {"note", "smtp", "tls"}

@@ -20,6 +20,11 @@ def run(arguments: list[str] | None = None) -> int:
     from mxprobe.cli.app import app
     from mxprobe.errors import MxprobeError
 
+    if arguments is None:
+        arguments = sys.argv[1:]
+    if not arguments:
+        app(args=["--help"], prog_name="mxprobe", standalone_mode=False)
+        return 2
     try:
         code = app(args=arguments, prog_name="mxprobe", standalone_mode=False) or 0
         sys.stdout.flush()

@@ -83,7 +83,7 @@ def probe(
     timeout: Annotated[
         list[str] | None, typer.Option(metavar="STAGE=SECONDS", help="Patience: connect, greeting, ehlo, hello, ...")
     ] = None,
-    deadline: Annotated[float, typer.Option(metavar="SECONDS", min=1, max=86400, help="For one endpoint.")] = 600.0,
+    deadline: Annotated[float, typer.Option(metavar="SECONDS", min=1, max=86400, help="For one endpoint.")] = 300.0,
 ) -> None:
     """Ask mail servers now, and print what they do."""
     from mxprobe.cli import probe as command

@@ -91,6 +91,7 @@ resolver = {_toml(f"{host}:{port}")}
 allow_private = true
 ca_file = {_toml(str(world.ca_file))}
 depth = {_toml(depth)}
+deadline = 5  # limited.example would have us wait for ever
 
 [limits]  # all on this machine: nobody has to be spared
 per_address = 8

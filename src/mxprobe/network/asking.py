@@ -23,12 +23,11 @@ async def ask_on(session: Session, offer: Offer, seconds: float) -> Ending:
     started = time.monotonic()
     session.begin(flight)
     session.send(encode_client_hello(offer, random=os.urandom(32)))
+    timer = asyncio.get_running_loop().call_later(seconds, flight.timed_out)
     try:
-        async with asyncio.timeout(seconds):
-            answer = await flight.answer
-    except TimeoutError:
-        answer = flight.reader.timeout()
+        answer = await flight.answer
     finally:
+        timer.cancel()
         session.close()
     return replace(answer, seconds=time.monotonic() - started)
 
@@ -44,6 +43,9 @@ class _Flight:
     def ended(self, how: Literal["eof", "reset"]) -> None:
         if not self.answer.done():
             self._settle(self.reader.end(how))
+
+    def timed_out(self) -> None:
+        self._settle(self.reader.timeout())
 
     def _settle(self, answer: Ending | None) -> None:
         if answer is not None and not self.answer.done():

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
     """Seconds for each stage of a connection. The greeting has Postfix-like patience, because postscreen and
-    greylisting servers wait on purpose (`postconf(5) postscreen_greet_wait`)."""
+    greylisting servers wait on purpose (`postconf(5) postscreen_greet_wait`). `pause` is the first wait after being
+    turned away in mid-sweep; it doubles each time, up to a minute."""
 
     connect: float = 15.0
     greeting: float = 30.0
@@ -17,6 +18,7 @@ class Timeouts:
     hello: float = 15.0
     handshake: float = 30.0
     quit: float = 3.0
+    pause: float = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,4 +41,4 @@ class Manners:
     contact: str | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     limits: Limits = field(default_factory=Limits)
-    deadline: float = 600.0
+    deadline: float = 300.0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mxprobe.facts import ProtocolState, TranscriptEntry
+from mxprobe.network.driving import drive
 from mxprobe.network.gate import Gate
 from mxprobe.network.handshake import Handshake, can_complete, complete_handshake
 from mxprobe.network.line import Line
@@ -88,7 +89,7 @@ async def _ask(task: EndpointTask, manners: Manners, line: Line, protocol: Proto
     name = task.server_name if protocol not in ("SSLv2", "SSLv3") else None
     suites = candidates(protocol)[:128] if number is None else (number,)
     # A plain close counts only when it comes twice, as in a sweep.
-    answer = await line.drive(sure_answer(Offer(protocol=protocol, suites=suites, server_name=name)))
+    answer = await drive(line, sure_answer(Offer(protocol=protocol, suites=suites, server_name=name)))
     match answer:
         case Chosen() if answer.protocol != protocol:
             return number, "refused", ending_text(answer), None, ()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from mxprobe.facts import EndpointFacts, Natural, ProfileAnswer, TranscriptEntry
 from mxprobe.mta.profile import Profile
+from mxprobe.network.driving import drive
 from mxprobe.network.gate import Gate
 from mxprobe.network.handshake import Handshake, complete_handshake
 from mxprobe.network.line import Line
@@ -83,7 +84,7 @@ async def _probe(task: EndpointTask, manners: Manners, gate: Gate, progress: Pro
     swept: Swept = {}
     profiles: tuple[ProfileAnswer, ...] = ()
     if isinstance(opened, Ended):
-        line.note(opened.answer)
+        line.reception.answered(opened.answer)
         starttls = reading.starttls_ended(opened.answer, dialogue)
     else:
         attempt = await _natural(task, line, manners, opened)
@@ -112,7 +113,7 @@ async def _probe(task: EndpointTask, manners: Manners, gate: Gate, progress: Pro
         else None,
         name_match=match_name(chains[0][0], task.endpoint.host) if chains else None,
         profiles=profiles,
-        endings=dict(line.endings),
+        endings=dict(line.reception.endings),
     )
     return EndpointProbe(
         facts=facts,
@@ -149,16 +150,17 @@ async def _natural(task: EndpointTask, line: Line, manners: Manners, opened: Ses
         again = await line.open()
         if isinstance(again, Session):
             return await _shake_hands(line, manners, again, None)
-        line.note(again.answer)
+        line.reception.answered(again.answer)
     return attempt
 
 
 async def _shake_hands(line: Line, manners: Manners, opened: Session, server_name: str | None) -> Attempt:
     handshake = await complete_handshake(opened, manners, server_name=server_name)
     if isinstance(handshake, Handshake):
+        line.reception.served()
         natural = Natural(protocol=handshake.protocol, suite=handshake.suite, group=handshake.group)
         return Attempt(done=True, natural=natural, chain=handshake.chain, server_name=server_name)
-    line.note(handshake.answer)
+    line.reception.answered(handshake.answer)
     return Attempt(done=False, answer=handshake.answer, text=handshake.text, server_name=server_name)
 
 
@@ -167,12 +169,12 @@ async def _sweep(task: EndpointTask, line: Line, attempt: Attempt) -> tuple[Swep
     offers = {profile: profile_offer(profile, name) for profile in task.profiles}
     profiles = together({profile: sure_answer(offer) for profile, offer in offers.items()})
     if task.depth == "quick" and attempt.done:
-        swept, answers = Swept(), await line.drive(profiles)
+        swept, answers = Swept(), await drive(line, profiles)
     else:
-        swept, answers = await line.drive(both(version_sweep(task.depth, name), profiles))
+        swept, answers = await drive(line, both(version_sweep(task.depth, name), profiles))
     spoken = attempt.natural.protocol if attempt.natural else None
     if spoken == "TLSv1.3" and spoken in swept and swept[spoken].state == "refused":
         # It wants a key share at once, and will not ask for one.
         offer = Offer(protocol=spoken, suites=candidates(spoken), server_name=name, key_shares=KEY_SHARES)
-        swept |= await line.drive(accepted_suites([offer]))
+        swept |= await drive(line, accepted_suites([offer]))
     return swept, tuple(reading.profile_answer(profile, offers[profile], answer) for profile, answer in answers.items())

@@ -44,7 +44,7 @@ class ProbeSettings:
     allow_private: bool = False
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
-    deadline: float = 600.0
+    deadline: float = 300.0
     trace: bool = False
 
     def __post_init__(self) -> None:

@@ -44,6 +44,7 @@ class TimeoutsSection(Timeouts):
     hello: Seconds = _TIMEOUTS.hello
     handshake: Seconds = _TIMEOUTS.handshake
     quit: Seconds = _TIMEOUTS.quit
+    pause: Seconds = _TIMEOUTS.pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ out, and a sweep that meets one is incomplete (unknown is never "no").
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mxprobe.terms import Protocol
@@ -41,6 +41,15 @@ class Offer:
     signature_schemes: tuple[int, ...] | None = None
     key_shares: tuple[int, ...] = ()
     attempt: int = 1
+
+    # Sweeps look offers up all the time, and hundreds of suites take long to hash.
+    hashed: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hashed", hash((self.protocol, self.suites, self.attempt)))
+
+    def __hash__(self) -> int:
+        return self.hashed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
