@@ -54,6 +54,7 @@ def settings_for(world: DemoWorld) -> mxprobe.ProbeSettings:
         profiles=(PROFILE,),
         limits=mxprobe.Limits(per_address=8),
         timeouts=TIMEOUTS,
+        deadline=4,  # limited.example would have us wait for ever
     )
 
 
