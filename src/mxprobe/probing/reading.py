@@ -196,7 +196,7 @@ def _one_protocol(found: SuitesFound) -> ProtocolFacts:
     if state == "accepted":
         reason = "" if complete else reason
         if found.max_suites:
-            limit = f"no answer to offers of more than {found.max_suites} suites"
+            limit = f"offers of more than {found.max_suites} suites failed"
             reason = f"{reason}; {limit}" if reason else limit
     return ProtocolFacts(
         state=state,
