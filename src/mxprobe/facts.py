@@ -12,7 +12,7 @@ from typing import Literal
 
 from mxprobe.routing.route import Route
 from mxprobe.smtp.replies import Reply
-from mxprobe.terms import Protocol, State
+from mxprobe.terms import Protocol, Service, State
 from mxprobe.tls.offer import Reached, Stage
 from mxprobe.trust.certificate import Certificate
 from mxprobe.trust.names import NameMatch
@@ -97,6 +97,7 @@ class EndpointFacts:
     host: str
     address: str
     port: int
+    service: Service = "smtp"
     started_at: datetime
     connections: int = 0
     elapsed_seconds: float = 0.0

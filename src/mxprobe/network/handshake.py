@@ -200,7 +200,8 @@ class _Pump:
     def _failed(self, error: SSL.Error) -> Failed:
         text = _openssl_text(error)
         # A record of one fatal alert; a warning (RFC 5246 §7.2.2) is not what ended it.
-        if self._first[:1] == b"\x15" and len(self._first) >= 7 and self._first[5] == 2:
+        start = self._first[:7]
+        if len(start) == 7 and start[:2] == b"\x15\x03" and start[3:6] == b"\0\2\2":
             return Failed(answer=Refused(alert=self._first[6]), text=text)
         return Failed(answer=Garbled(stage="handshake", reason=text, data=self._first), text=text)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from mxprobe.network.asking import ask_on
 from mxprobe.network.gate import Gate
@@ -12,7 +13,11 @@ from mxprobe.network.session import Ended, Session, open_session
 from mxprobe.network.settings import Manners
 from mxprobe.network.transcript import Transcript
 from mxprobe.terms import Endpoint
-from mxprobe.tls.offer import Answer, Offer
+from mxprobe.tls.offer import Answer, Chosen, Offer
+
+MAX_CHAINS = 16
+"""Chains kept of one endpoint: one for each kind of key, with and without SNI, many times over. A hostile server has
+a fresh one for each hello."""
 
 Watch = Callable[[Offer, Answer], None]
 """Told of every answer as it comes."""
@@ -38,6 +43,7 @@ class Line:
         self.transcripts: list[Transcript] = []
         self.deadline: float | None = None
         """When the time of this endpoint is over; it begins with the first connection, not with waiting for it."""
+        self._chains: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
         self._gate = gate
         self._trace = trace
         self._watch = watch
@@ -55,7 +61,7 @@ class Line:
             if self._trace:
                 transcript = Transcript(self.connections, f"connection {self.connections} to {self.endpoint}")
                 self.transcripts.append(transcript)
-            opened = await open_session(self.endpoint, self.manners, transcript)
+            opened = await open_session(self.endpoint, self.manners.within(self.seconds_left), transcript)
             self.opening_seconds += time.monotonic() - started
         except BaseException:
             self._gate.release(address)
@@ -76,13 +82,21 @@ class Line:
                 return opened.answer
             session = opened
         started = time.monotonic()
-        answer = await ask_on(session, offer, self.manners.timeouts.hello)
+        answer = await ask_on(session, offer, min(self.manners.timeouts.hello, max(0.1, self.seconds_left)))
         self.asking_seconds += time.monotonic() - started
+        if isinstance(answer, Chosen) and answer.certificates:
+            answer = self._with_known_chain(answer)
         self.early_bytes = self.early_bytes or session.dialogue.early_bytes
         self.answered += 1
         if self._watch:
             self._watch(offer, answer)
         return answer
+
+    def _with_known_chain(self, answer: Chosen) -> Chosen:
+        """The answer with its chain kept once, however often it was sent, and not at all beyond `MAX_CHAINS`."""
+        if answer.certificates in self._chains or len(self._chains) < MAX_CHAINS:
+            return replace(answer, certificates=self._chains.setdefault(answer.certificates, answer.certificates))
+        return replace(answer, certificates=())
 
     @property
     def seconds_left(self) -> float:

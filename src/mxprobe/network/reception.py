@@ -105,7 +105,8 @@ class Reception:
 
     def _give_up(self, why: str, answer: Answer) -> None:
         if self.given_up is None:
-            self.given_up = Unasked(reason=f"{why}: {ending_text(answer)}")
+            after = None if isinstance(answer, Unasked) else answer
+            self.given_up = Unasked(reason=f"{why}: {ending_text(answer)}", after=after)
 
     def _count(self, answer: Answer) -> None:
         if not isinstance(answer, Chosen | Refused | Unasked):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +42,10 @@ class Manners:
     timeouts: Timeouts = field(default_factory=Timeouts)
     limits: Limits = field(default_factory=Limits)
     deadline: float = 300.0
+
+    def within(self, seconds: float) -> Manners:
+        """The same, with no stage longer than so many seconds (and none shorter than a moment)."""
+        if all(getattr(self.timeouts, stage.name) <= seconds for stage in fields(self.timeouts)):
+            return self
+        bounded = {stage.name: min(getattr(self.timeouts, stage.name), max(seconds, 0.1)) for stage in fields(Timeouts)}
+        return replace(self, timeouts=Timeouts(**bounded))

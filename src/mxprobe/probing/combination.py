@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from mxprobe.facts import ProtocolState, TranscriptEntry
@@ -12,10 +12,11 @@ from mxprobe.network.handshake import Handshake, can_complete, complete_handshak
 from mxprobe.network.line import Line
 from mxprobe.network.session import Ended
 from mxprobe.network.settings import Manners
-from mxprobe.probing.endpoint import EndpointTask
+from mxprobe.probing.endpoint import KEY_SHARES, EndpointTask
 from mxprobe.terms import Protocol
 from mxprobe.tls.endings import ending_text
 from mxprobe.tls.offer import Chosen, Closed, Offer, Reached, Refused
+from mxprobe.tls.removal import accepted_versions
 from mxprobe.tls.suites import candidates, suite
 from mxprobe.tls.sweep import sure_answer
 from mxprobe.trust.certificate import Certificate, read_certificate
@@ -77,7 +78,9 @@ async def _complete(
     opened = await line.open()
     if isinstance(opened, Ended):
         return number, "unknown", ending_text(opened.answer), None, ()
-    outcome = await complete_handshake(opened, manners, server_name=task.server_name, protocol=protocol, suite=name)
+    outcome = await complete_handshake(
+        opened, manners.within(line.seconds_left), server_name=task.server_name, protocol=protocol, suite=name
+    )
     if isinstance(outcome, Handshake):
         return number, "accepted", "", "handshake-complete", outcome.chain
     if isinstance(outcome.answer, Refused):
@@ -87,18 +90,35 @@ async def _complete(
 
 async def _ask(task: EndpointTask, manners: Manners, line: Line, protocol: Protocol, number: int | None) -> _Outcome:
     name = task.server_name if protocol not in ("SSLv2", "SSLv3") else None
-    suites = candidates(protocol)[:128] if number is None else (number,)
+    if number is None:
+        return await _any_suite(line, Offer(protocol=protocol, suites=candidates(protocol), server_name=name))
     # A plain close counts only when it comes twice, as in a sweep.
-    answer = await drive(line, sure_answer(Offer(protocol=protocol, suites=suites, server_name=name)))
+    answer = await drive(line, sure_answer(Offer(protocol=protocol, suites=(number,), server_name=name)))
     match answer:
+        case Chosen(ended_by=int()):
+            return number, "refused", ending_text(answer), None, answer.certificates
         case Chosen() if answer.protocol != protocol:
             return number, "refused", ending_text(answer), None, ()
-        case Chosen() if number in (None, answer.suite) or number in answer.suites:
-            chosen = number if number is not None else answer.suite
-            return chosen, "accepted", "", answer.reached, answer.certificates
+        case Chosen() if number == answer.suite or number in answer.suites:
+            return number, "accepted", "", answer.reached, answer.certificates
         case Chosen():
             return number, "refused", f"it picked {suite(answer.suite).name}, which was not offered", None, ()
         case Refused() | Closed(stage="hello"):
             return number, "refused", ending_text(answer), None, ()
         case _:
             return number, "unknown", ending_text(answer), None, ()
+
+
+async def _any_suite(line: Line, offer: Offer) -> _Outcome:
+    """Whether a version is spoken at all, by the question that a probe of standard depth asks."""
+    found = (await drive(line, accepted_versions([offer])))[offer.protocol]
+    if found.state == "refused" and offer.protocol == "TLSv1.3":
+        # It may want a key share at once.
+        found = (await drive(line, accepted_versions([replace(offer, key_shares=KEY_SHARES)])))[offer.protocol]
+    reason = ending_text(found.ending) if found.ending else ""
+    if not found.accepted:
+        return None, found.state, reason, None, ()
+    first = found.accepted[0]
+    if first.ended_by is not None:
+        return first.suite, "refused", ending_text(first), None, first.certificates
+    return first.suite, "accepted", "", first.reached, first.certificates

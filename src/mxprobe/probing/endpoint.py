@@ -95,6 +95,7 @@ async def _probe(task: EndpointTask, manners: Manners, gate: Gate, progress: Pro
         host=task.endpoint.host,
         address=task.endpoint.address,
         port=task.endpoint.port,
+        service=task.endpoint.service,
         started_at=started_at,
         connections=line.connections,
         elapsed_seconds=round(time.monotonic() - started, 3),
@@ -155,7 +156,7 @@ async def _natural(task: EndpointTask, line: Line, manners: Manners, opened: Ses
 
 
 async def _shake_hands(line: Line, manners: Manners, opened: Session, server_name: str | None) -> Attempt:
-    handshake = await complete_handshake(opened, manners, server_name=server_name)
+    handshake = await complete_handshake(opened, manners.within(line.seconds_left), server_name=server_name)
     if isinstance(handshake, Handshake):
         line.reception.served()
         natural = Natural(protocol=handshake.protocol, suite=handshake.suite, group=handshake.group)
@@ -177,4 +178,7 @@ async def _sweep(task: EndpointTask, line: Line, attempt: Attempt) -> tuple[Swep
         # It wants a key share at once, and will not ask for one.
         offer = Offer(protocol=spoken, suites=candidates(spoken), server_name=name, key_shares=KEY_SHARES)
         swept |= await drive(line, accepted_suites([offer]))
-    return swept, tuple(reading.profile_answer(profile, offers[profile], answer) for profile, answer in answers.items())
+    return swept, tuple(
+        reading.profile_answer(profile, offers[profile], answer, tls13_completes=spoken == "TLSv1.3")
+        for profile, answer in answers.items()
+    )

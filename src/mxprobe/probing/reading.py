@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from mxprobe.facts import Natural, ProfileAnswer, ProtocolFacts, Starttls, Suite
 from mxprobe.mta.profile import Profile
 from mxprobe.smtp.dialogue import Dialogue
+from mxprobe.smtp.replies import starttls_meaning
 from mxprobe.terms import PROTOCOLS, Protocol, State
 from mxprobe.tls.code_points import group_name
 from mxprobe.tls.endings import ending_text
@@ -22,7 +23,7 @@ Swept = dict[Protocol, SuitesFound]
 def starttls_ended(answer: Answer, dialogue: Dialogue) -> Starttls:
     """What is known of STARTTLS when a connection ended before TLS could begin."""
     reason = ending_text(answer)
-    if dialogue.starttls and dialogue.starttls.code >= 500:
+    if dialogue.starttls and starttls_meaning(dialogue.starttls) == "refused":
         return Starttls(state="refused", stage="starttls", reason=str(dialogue.starttls), reply=dialogue.starttls)
     if dialogue.starttls:
         if isinstance(answer, Throttled):
@@ -32,7 +33,7 @@ def starttls_ended(answer: Answer, dialogue: Dialogue) -> Starttls:
     if dialogue.lacks_starttls:
         return Starttls(state="not-offered", stage="ehlo", reason="STARTTLS is not among the capabilities", reply=reply)
     stage = None if isinstance(answer, Chosen | Refused | Unasked) else answer.stage
-    if isinstance(answer, Throttled) and reply and reply.code >= 500:
+    if isinstance(answer, Throttled) and reply and 500 <= reply.code <= 599:
         return Starttls(state="refused", stage=stage, reason=str(reply), reply=reply)
     if isinstance(answer, Throttled):
         reason = f"throttled: {answer.reply}"
@@ -68,21 +69,25 @@ def starttls_tried(attempt: Attempt, swept: Swept, answers: tuple[Answer, ...], 
     if attempt.done:
         return Starttls(state="works", stage="handshake", reply=reply)
     best = best_of(swept)
-    if best:
+    if best and best.protocol != "TLSv1.3":  # of TLS 1.3 only the ServerHello is in clear text
         reason = f"OpenSSL's own handshake fails ({attempt.text}), {best.protocol} by itself is answered"
         return Starttls(state="works", stage="hello", reason=reason, reply=reply)
     definite = (*answers, attempt.answer)
-    told_nothing = any(isinstance(answer, Silent | Throttled) for answer in definite)
+    cut = [found.ending for found in swept.values() if found.ending is not None and _says_nothing(found.ending)]
+    cut += [answer for answer in definite if isinstance(answer, Silent | Throttled)]
     spoke = isinstance(attempt.answer, Refused | Closed | Garbled)
     # Our own reader says what came instead of TLS, where OpenSSL only says that it was not.
     heard = attempt.answer
     if isinstance(heard, Garbled):
         heard = next((answer for answer in answers if isinstance(answer, Garbled)), heard)
     reason = attempt.text if heard is None else ending_text(heard)
-    if spoke and not told_nothing:
+    if spoke and not cut and not best:
         return Starttls(state="offered-but-broken", stage="hello", reason=reason, reply=reply)
-    silent = next((answer for answer in definite if isinstance(answer, Silent | Throttled)), None)
-    return Starttls(state="unknown", stage="hello", reason=ending_text(silent) if silent else reason, reply=reply)
+    if best:
+        reason = f"OpenSSL's own handshake fails ({attempt.text}), and of {best.protocol} only the ServerHello was seen"
+    elif cut:
+        reason = f"{reason}; then {ending_text(cut[0])}" if spoke else ending_text(cut[0])
+    return Starttls(state="unknown", stage="hello", reason=reason, reply=reply)
 
 
 def protocol_facts(swept: Swept, attempt: Attempt) -> dict[Protocol, ProtocolFacts]:
@@ -139,8 +144,11 @@ def distinct_chains(chains: tuple[tuple[bytes, ...], ...]) -> tuple[tuple[bytes,
     return tuple(distinct.values())
 
 
-def profile_answer(profile: Profile, offer: Offer, answer: Answer) -> ProfileAnswer:
-    """What the hello of a profile got: a session, a refusal, or nothing that we could tell."""
+def profile_answer(profile: Profile, offer: Offer, answer: Answer, *, tls13_completes: bool = True) -> ProfileAnswer:
+    """What the hello of a profile got: a session, a refusal, or nothing that we could tell.
+
+    `tls13_completes` is false where no TLS 1.3 handshake was completed: its ServerHello alone shows no session.
+    """
     match answer:
         case Chosen() if answer.protocol not in profile.protocols:
             reason = f"answered with {answer.protocol}, which the profile does not have"
@@ -149,7 +157,8 @@ def profile_answer(profile: Profile, offer: Offer, answer: Answer) -> ProfileAns
             reason = f"picked {suite(answer.suite).name}, which was not offered"
             return ProfileAnswer(profile=profile.name, state="no", reason=reason)
         case Chosen():
-            state: State = "yes" if _finishes(answer) else "no" if answer.ended_by is not None else "unknown"
+            session = _finishes(answer) and (tls13_completes or answer.protocol != "TLSv1.3")
+            state: State = "yes" if session else "no" if answer.ended_by is not None else "unknown"
             return ProfileAnswer(
                 profile=profile.name,
                 state=state,
@@ -161,6 +170,15 @@ def profile_answer(profile: Profile, offer: Offer, answer: Answer) -> ProfileAns
             return ProfileAnswer(profile=profile.name, state="no", reason=ending_text(answer))
         case _:
             return ProfileAnswer(profile=profile.name, state="unknown", reason=ending_text(answer))
+
+
+def _says_nothing(answer: Answer) -> bool:
+    """Whether an ending says nothing of TLS: it came before a hello was out, or nothing came at all."""
+    if isinstance(answer, Unasked):
+        return answer.after is None or _says_nothing(answer.after)
+    if isinstance(answer, Silent | Throttled):
+        return True
+    return isinstance(answer, Closed | Garbled) and answer.stage in ("connect", "greeting", "ehlo")
 
 
 def _finishes(chosen: Chosen) -> bool:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
 from mxprobe.terms import Endpoint, NextHop
+
+MAX_ENDPOINTS = 100
+MAX_NAMES = 8
+"""Endpoints probed for one next-hop, and MX host names probed at one address; large providers have some ten of each."""
 
 RouteKind = Literal["mx", "implicit-mx", "null-mx", "literal", "error"]
 
@@ -55,11 +60,17 @@ class Route:
 
 
 def endpoints_behind(next_hop: NextHop, route: Route) -> tuple[Endpoint, ...]:
-    """Every endpoint that a route leads to, in its order: by host, and within a host by address."""
-    return tuple(
-        dict.fromkeys(
-            Endpoint(host=host.name, address=address, port=next_hop.port, service=next_hop.service)
-            for host in route.hosts
-            for address in host.addresses
-        )
-    )
+    """Every endpoint that a route leads to, in its order: by host, and within a host by address.
+
+    At most `MAX_ENDPOINTS`, and `MAX_NAMES` host names for one address: whoever writes the MX records decides whom we
+    dial, and how often. What is left out was not probed, and nothing is known of it.
+    """
+    names: Counter[str] = Counter()
+    endpoints: dict[Endpoint, None] = {}
+    for host in route.hosts:
+        for address in host.addresses:
+            endpoint = Endpoint(host=host.name, address=address, port=next_hop.port, service=next_hop.service)
+            if endpoint not in endpoints and names[address] < MAX_NAMES and len(endpoints) < MAX_ENDPOINTS:
+                names[address] += 1
+                endpoints[endpoint] = None
+    return tuple(endpoints)

@@ -135,10 +135,14 @@ Ending = Chosen | Refused | Closed | Silent | Garbled | Throttled
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unasked:
-    """We did not ask: the endpoint had stopped answering, or our own time was over. Says nothing of the offer."""
+    """We did not ask: the endpoint had stopped answering, or our own time was over. Says nothing of the offer.
+
+    `after` is the ending after which the endpoint was left alone; None where it was our time.
+    """
 
     kind: Literal["unasked"] = "unasked"
     reason: str
+    after: Ending | None = None
 
 
 Answer = Ending | Unasked

@@ -18,6 +18,7 @@ from mxprobe.tls.code_points import (
     CERTIFICATE_STATUS,
     HANDSHAKE,
     HELLO_REQUEST,
+    MIXED_GROUPS,
     SERVER_HELLO,
     SERVER_HELLO_DONE,
     SERVER_KEY_EXCHANGE,
@@ -200,9 +201,12 @@ class ServerFlight:
 
     def _server_hello(self, body: bytes) -> Ending | None:
         try:
-            self._hello = hello = read_server_hello(body)
+            hello = read_server_hello(body)
         except WireError as error:
             raise WireError(f"malformed ServerHello: {error}") from error
+        if hello.hello_retry and hello.group is not None and hello.group not in self._groups():
+            raise WireError(f"a HelloRetryRequest for group {hello.group}, which was not offered")
+        self._hello = hello
         if hello.protocol != "TLSv1.3":
             return None
         # All that follows is encrypted, or a second ServerHello after our second hello.
@@ -222,6 +226,11 @@ class ServerFlight:
                 raise WireError("a ServerHelloDone that is not empty")
             return self._chosen("flight-complete")
         return None
+
+    def _groups(self) -> tuple[int, ...]:
+        """The groups that a HelloRetryRequest may ask for (RFC 8446 §4.1.4): offered, and without a key share."""
+        offered = MIXED_GROUPS if self._offer.groups is None else self._offer.groups
+        return tuple(group for group in offered if group not in self._offer.key_shares)
 
     # Endings
 

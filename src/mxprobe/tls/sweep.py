@@ -20,6 +20,9 @@ V = TypeVar("V")
 K = TypeVar("K", bound=Hashable)
 
 Wanted = tuple[Offer, ...]
+MAX_SSLV2_KINDS = 64
+"""Kinds kept of an SSLv2 server's list: several times what was ever defined; it may list what was not offered."""
+
 CONTROL = 3
 """The attempt of a control hello; 1 and 2 are a question and its repetition."""
 
@@ -117,7 +120,8 @@ def sslv2_kinds(offer: Offer) -> Sweep[SuitesFound]:
     answer, hellos = yield from ask_surely(offer)
     match answer:
         case Chosen(protocol="SSLv2"):
-            kinds = tuple(replace(answer, suite=kind, suites=()) for kind in dict.fromkeys(answer.suites))
+            listed = tuple(dict.fromkeys(answer.suites))[:MAX_SSLV2_KINDS]
+            kinds = tuple(replace(answer, suite=kind, suites=()) for kind in listed)
             return SuitesFound(
                 protocol="SSLv2", state="accepted", accepted=kinds, order="client", complete=True, hellos=hellos
             )

@@ -78,7 +78,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectNames:
-    """The names that a certificate goes by, by kind, each kind at most `MAX_NAMES`."""
+    """The names that a certificate goes by, by kind: all of them, as a match may be the last."""
 
     dns: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
@@ -172,8 +172,8 @@ def _subject_names(certificate: x509.Certificate, reading: _Reading) -> SubjectN
         except ExtensionNotFound:
             return (), ()
         return (
-            tuple(_text(name) for name in names.get_values_for_type(DNSName)[:MAX_NAMES]),
-            tuple(str(address) for address in names.get_values_for_type(IPAddress)[:MAX_NAMES]),
+            tuple(_text(name) for name in names.get_values_for_type(DNSName)),
+            tuple(str(address) for address in names.get_values_for_type(IPAddress)),
         )
 
     def common_names() -> tuple[str, ...]:

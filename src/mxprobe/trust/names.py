@@ -18,7 +18,8 @@ class NameMatch:
     (subject CN where there is no DNS name; `postconf(5) smtp_tls_verify_cert_match`).
 
     `names` are the dNSName and iPAddress entries of the certificate; `reason` is a sentence without a full stop, with
-    the peer's own text in it.
+    the peer's own text in it. `error` says what of the names could not be read: then a name that does not match may
+    be among those.
     """
 
     host: str
@@ -26,6 +27,7 @@ class NameMatch:
     postfix_matches: bool
     names: tuple[str, ...]
     reason: str
+    error: str | None = None
 
 
 def match_name(der: bytes, host: str) -> NameMatch:
@@ -57,6 +59,7 @@ def match_name(der: bytes, host: str) -> NameMatch:
         postfix_matches=postfix_match is not None,
         names=every_name,
         reason=_reason(names, every_name, wanted, match, postfix_match),
+        error=names.error,
     )
 
 

@@ -156,6 +156,9 @@ def name_matches(facts: EndpointFacts) -> Verdict:
     if seen.matches:
         summary = f"certificate names {seen.host}"
         return _verdict("name-matches", facts, "yes", "ok", summary, evidence, source)
+    if seen.error is not None:
+        summary = f"{seen.reason}, but not all names could be read: {seen.error}"
+        return _verdict("name-matches", facts, "unknown", "warning", summary, evidence, source)
     return _verdict("name-matches", facts, "no", "warning", seen.reason, evidence, source)
 
 

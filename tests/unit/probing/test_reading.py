@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mxprobe.facts import Natural
@@ -215,8 +217,34 @@ def test_what_was_heard_instead_of_tls_is_the_reason() -> None:
 def test_nothing_is_called_broken_beside_silence_or_throttling(late: Answer) -> None:
     found = starttls_tried(ALERT, {}, (Refused(alert=40), late, Refused(alert=40)), BEFORE_TLS)
     assert found.state == "unknown"
-    assert found.reason.startswith(("silent", "not served"))
+    assert found.reason.startswith("alert 40 (handshake_failure); then ")
     assert starttls_tried(TIMED_OUT, {}, (Refused(alert=40),), BEFORE_TLS).state == "unknown"
+
+
+@pytest.mark.parametrize(
+    "late",
+    [BUSY, Silent(stage="greeting"), Closed(stage="greeting", how="reset"), Unasked(reason="the deadline was over")],
+)
+@pytest.mark.parametrize("first", [ALERT, Attempt(done=False, answer=CLOSED, text="reset by the server")])
+def test_one_lost_handshake_before_the_server_had_enough_of_us_is_not_broken_tls(first: Attempt, late: Answer) -> None:
+    cut_short = swept(*(unknown(protocol, late) for protocol in PROTOCOLS))
+    assert starttls_tried(first, cut_short, (), BEFORE_TLS).state == "unknown"
+
+
+def test_of_tls_13_the_server_hello_alone_shows_no_session() -> None:
+    only_hello = swept(took(chose("TLSv1.3", 0x1301, reached="selected")))
+    assert starttls_tried(ALERT, only_hello, (), BEFORE_TLS).state == "unknown"
+    profile = Profile(name="ours", protocols=("TLSv1.3",), suites=(0x1301,))
+    offer, answer = Offer(protocol="TLSv1.3", suites=(0x1301,)), chose("TLSv1.3", 0x1301, reached="selected")
+    assert profile_answer(profile, offer, answer).state == "yes"
+    assert profile_answer(profile, offer, answer, tls13_completes=False).state == "unknown"
+
+
+@pytest.mark.parametrize("code", [0, 199, 600, 999])
+def test_a_reply_outside_the_codes_of_smtp_is_no_refusal(code: int) -> None:
+    dialogue = replace(BEFORE_TLS, starttls=Reply(code=code, lines=("x",)))
+    ended = Garbled(stage="starttls", reason="not a reply")
+    assert starttls_ended(ended, dialogue).state == "unknown"
 
 
 def test_a_suite_that_is_picked_and_never_gets_further_is_no_tls() -> None:

@@ -164,6 +164,21 @@ def test_an_sslv3_server_answers_with_sslv3() -> None:
         assert answer == Chosen(protocol="SSLv3", suite=0x0035, reached="flight-complete", certificates=rsa().chain)
 
 
+def hello_retry(group: int) -> bytes:
+    """A HelloRetryRequest for TLS_AES_128_GCM_SHA256 and a group, put together by RFC 8446 §4.1.4."""
+    extensions = b"\x00\x2b\x00\x02\x03\x04" + b"\x00\x33\x00\x02" + group.to_bytes(2, "big")
+    random = bytes.fromhex("CF21AD74E59A6111BE1D8C021E65B891C2A211167ABB8C5E079E09E2C8A8339C")
+    body = b"\x03\x03" + random + b"\x00" + b"\x13\x01" + b"\x00" + len(extensions).to_bytes(2, "big") + extensions
+    return record(22, message(2, body))
+
+
+def test_a_retry_may_only_ask_for_a_group_that_was_offered_and_has_no_share() -> None:
+    offer = Offer(protocol="TLSv1.3", suites=(0x1301,), groups=(29, 23), key_shares=(29,))
+    assert answer_to(offer, hello_retry(23)).kind == "chosen"
+    for group in (29, 24, 0xEEEE):
+        assert answer_to(offer, hello_retry(group)).kind == "garbled"
+
+
 @pytest.mark.parametrize("suite", [0x1301, 0x1302, 0x1303])
 def test_without_key_shares_a_tls13_server_tells_suite_and_group(suite: int) -> None:
     context = openssl_server(rsa())

@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent, Throttled, Unasked
-from mxprobe.tls.sweep import SuitesFound, Sweep, T, Wanted, ask, ask_surely, both, sslv2_kinds, together
+from mxprobe.tls.sweep import (
+    MAX_SSLV2_KINDS,
+    SuitesFound,
+    Sweep,
+    T,
+    Wanted,
+    ask,
+    ask_surely,
+    both,
+    sslv2_kinds,
+    together,
+)
 from servers.model import Asked
 
 ONE = Offer(protocol="TLSv1.2", suites=(0x002F,))
@@ -203,3 +214,12 @@ def test_whatever_else_happens_leaves_sslv2_unknown(answer: Answer) -> None:
     assert found.undecided == SSLV2.suites
     # And so does all of it after a first close.
     assert sslv2(CLOSED, answer).state == "unknown"
+
+
+def test_an_sslv2_server_that_lists_what_nobody_defined_is_heard_to_a_bound() -> None:
+    many = tuple(range(0x010000, 0x010000 + 20_000))
+    sweep = sslv2_kinds(Offer(protocol="SSLv2", suites=many[:2]))
+    (offer,) = next(sweep)
+    with pytest.raises(StopIteration) as stop:
+        sweep.send((offer, Chosen(protocol="SSLv2", suite=many[0], suites=many)))
+    assert len(stop.value.value.accepted) == MAX_SSLV2_KINDS

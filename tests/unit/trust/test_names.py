@@ -150,3 +150,13 @@ def test_no_bytes_raise_anything(leaf: Issued, position: int, value: int) -> Non
 def test_postfix_wants_two_labels_after_the_star() -> None:
     assert postfix_matches("*.example.test", "mx1.example.test")
     assert not postfix_matches("*.test", "example.test")
+
+
+def test_the_last_of_very_many_names_counts_like_the_first() -> None:
+    names = [f"mx{number}.example.test" for number in range(1200)]
+    assert match_name(certificate(*names, "last.example.test"), "last.example.test").matches
+
+
+def test_names_that_cannot_be_read_are_said_to_be() -> None:
+    assert match_name(b"no DER", "mx.example.test").error is not None
+    assert match_name(certificate("mx.example.test"), "mx.example.test").error is None

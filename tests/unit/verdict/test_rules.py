@@ -284,6 +284,16 @@ def test_a_trusted_chain_can_be_longer_than_the_limit(chain_depth: int, state: s
 # name-matches
 
 
+def test_a_name_that_may_be_among_those_that_could_not_be_read_is_unknown() -> None:
+    assert GOOD.name_match is not None
+    unread = replace(GOOD.name_match, matches=False, error="extensions: a dNSName that is not ASCII")
+    verdict = of(replace(GOOD, name_match=unread), "name-matches")
+    assert verdict.state == "unknown"
+    assert "not ASCII" in verdict.summary
+    read = replace(unread, matches=True)
+    assert of(replace(GOOD, name_match=read), "name-matches").state == "yes"
+
+
 def test_a_certificate_for_another_name_does_not_match() -> None:
     seen = NameMatch(
         host=HOST, matches=False, postfix_matches=True, names=("mail.example",), reason="it names mail.example"
