@@ -14,7 +14,7 @@ from mxprobe.network.driving import drive
 from mxprobe.network.gate import Gate
 from mxprobe.network.line import Line
 from mxprobe.network.reception import FUTILE_ENDINGS
-from mxprobe.network.session import Ended
+from mxprobe.network.session import LINGER_SECONDS, Ended
 from mxprobe.network.settings import Limits, Manners, Timeouts
 from mxprobe.terms import Endpoint, Protocol
 from mxprobe.tls.client_hello import decode_client_hello
@@ -95,10 +95,13 @@ async def answer_hello(client: Conversation, tls: SSL.Context) -> bool:
     return True
 
 
-def free_places(gate: Gate, address: str = "127.0.0.1") -> int:
-    """How many connections the gate would let through now."""
+async def all_places_are_free(gate: Gate, count: int, address: str = "127.0.0.1") -> None:
+    """Wait until the gate would let that many connections through: a place is held until the server has closed too."""
     places = gate._addresses[address]
-    return min(places._value, gate._total._value)
+    async with asyncio.timeout(2 * LINGER_SECONDS):
+        while min(places._value, gate._total._value) < count:
+            await asyncio.sleep(0.01)
+    assert min(places._value, gate._total._value) == count
 
 
 # Limits
@@ -117,7 +120,7 @@ async def test_a_sweep_keeps_to_the_connections_that_an_address_is_allowed(tls: 
     assert running.most_at_once <= per_address
     # What is allowed is used: four versions are asked side by side.
     assert running.most_at_once >= min(per_address, 4)
-    assert free_places(gate) == per_address
+    await all_places_are_free(gate, per_address)
 
 
 async def test_two_lines_to_one_address_share_its_limit(tls: SSL.Context) -> None:
@@ -251,7 +254,7 @@ async def test_an_idle_connection_that_the_server_closed_is_replaced_and_changes
     assert found.complete
     assert {answer.kind for answer in seen} == {"chosen", "refused"}
     assert line.reception.endings == {}
-    assert free_places(gate) == 2
+    await all_places_are_free(gate, 2)
 
 
 # Being turned away
@@ -286,7 +289,7 @@ async def test_who_is_turned_away_beside_others_goes_on_with_one_at_a_time(
     # Only those that were on their way when the first was turned away.
     assert 1 <= len(turned_away) < per_address
     assert sum(line.reception.endings.values()) == len(turned_away)
-    assert free_places(gate) == per_address
+    await all_places_are_free(gate, per_address)
 
 
 # Giving up
@@ -383,7 +386,7 @@ async def test_nothing_more_is_opened_once_it_has_given_up(tls: SSL.Context) -> 
         found = await drive(line, every_suite())
         assert running.connections == 1 + FUTILE_ENDINGS
     assert all_unknown(found)
-    assert free_places(gate) == 3
+    await all_places_are_free(gate, 3)
 
 
 async def test_an_endpoint_that_cannot_be_reached_is_left_alone(tls: SSL.Context) -> None:
@@ -419,7 +422,7 @@ async def test_the_deadline_ends_what_is_under_way_and_the_rest_is_not_asked(tls
     for each in found.values():
         assert isinstance(each.ending, Unasked)
         assert "deadline" in each.ending.reason
-    assert free_places(gate) == 3
+    await all_places_are_free(gate, 3)
 
 
 @pytest.mark.parametrize("stage", ["greeting", "hello"])
@@ -442,7 +445,7 @@ async def test_cancelling_closes_every_connection_and_gives_the_places_back(tls:
         with pytest.raises(asyncio.CancelledError):
             await driving
         await running.finished()
-    assert free_places(gate) == 3
+    await all_places_are_free(gate, 3)
 
 
 async def test_an_error_of_our_own_is_not_swallowed(tls: SSL.Context) -> None:
@@ -455,7 +458,7 @@ async def test_an_error_of_our_own_is_not_swallowed(tls: SSL.Context) -> None:
         with pytest.raises(ValueError, match="a mistake in a sweep"):
             await drive(line_to(running, gate), wrong())
         await running.finished()
-    assert free_places(gate) == 2
+    await all_places_are_free(gate, 2)
 
 
 # What is told

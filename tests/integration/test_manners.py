@@ -15,6 +15,7 @@ import pytest
 import mxprobe
 from mxprobe import Limits, ProbeSettings
 from mxprobe.demo.name_server import name_server
+from mxprobe.network.driving import MAX_AHEAD
 from mxprobe.probing.prober import Prober
 from mxprobe.terms import parse_next_hop
 from servers.openssl_server import openssl_server
@@ -153,6 +154,8 @@ async def test_every_session_says_ehlo_with_our_name_then_starttls_and_no_more(s
         settings = ProbeSettings(ehlo="probe.example.test", contact="postmaster@example.test")
         await mxprobe.probe(f"[127.0.0.1]:{front.port}", settings)
     said = Counter(tuple(lines) for lines in front.dialogues)
+    # A connection that was being opened ahead when the sweep ended is closed before a word.
+    assert said.pop((), 0) <= MAX_AHEAD
     assert set(said) == {(b"EHLO probe.example.test", b"STARTTLS")}
     assert said.total() > 20
 

@@ -9,12 +9,13 @@ from dataclasses import replace
 import pytest
 
 from mxprobe.network.asking import ask_on
-from mxprobe.network.session import CLOSE_NOTIFY, Ended, Session, open_session
+from mxprobe.network.session import LINGER_SECONDS, Ended, Session, close_notify, open_session
 from mxprobe.network.settings import Manners, Timeouts
 from mxprobe.network.transcript import Transcript
 from mxprobe.smtp.dialogue import EARLY_BYTES
 from mxprobe.smtp.replies import Reply
 from mxprobe.terms import Endpoint, Service
+from mxprobe.terms import Protocol as TlsVersion
 from mxprobe.tls.offer import Closed, Garbled, Offer, Silent, Stage, Throttled
 from servers.scripted import Conversation, Script, scripted
 
@@ -444,13 +445,40 @@ async def test_closing_says_close_notify_once_and_gives_the_place_back_after_tha
     async with scripted(server) as running:
         session = begun(await open_session(at(running.port), MANNERS, None))
         called: list[bool] = []
-        session.when_closed(lambda: called.append(session._transport.is_closing()))
+        closed = asyncio.Event()
+        session.when_closed(lambda: (called.append(session._transport.is_closing()), closed.set()))
         session.close()
         session.close()
         session.send(b"nothing is written after the end")
-        assert called == [True]
+        assert called == []  # the server counts the connection until it has closed its side
+        async with asyncio.timeout(2 * LINGER_SECONDS):
+            await closed.wait()
         await running.finished()
-    assert heard == [CLOSE_NOTIFY]
+    assert called == [True]
+    assert heard == [close_notify()]
+
+
+async def test_a_server_that_does_not_close_is_not_waited_for() -> None:
+    async def server(client: Conversation) -> None:
+        await client.up_to_tls()
+        await closed.wait()
+
+    closed = asyncio.Event()
+    async with scripted(server) as running:
+        session = begun(await open_session(at(running.port), MANNERS, None))
+        session.when_closed(closed.set)
+        session.close()
+        async with asyncio.timeout(5 * LINGER_SECONDS):
+            await closed.wait()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "version"),
+    [("SSLv3", b"\3\0"), ("TLSv1", b"\3\1"), ("TLSv1.1", b"\3\2"), ("TLSv1.2", b"\3\3"), ("TLSv1.3", b"\3\3")],
+)
+def test_close_notify_has_the_record_version_that_was_agreed(protocol: TlsVersion, version: bytes) -> None:
+    # RFC 5246 §6.2.1, RFC 8446 §5.1: 0x0303 from TLS 1.2 on; an alert is two bytes, warning and close_notify.
+    assert close_notify(protocol) == b"\x15" + version + b"\0\2" + b"\1\0"
 
 
 @pytest.mark.parametrize("stage", SAID)

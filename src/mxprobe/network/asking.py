@@ -8,9 +8,9 @@ import time
 from dataclasses import replace
 from typing import Literal
 
-from mxprobe.network.session import Session
+from mxprobe.network.session import Session, close_notify
 from mxprobe.tls.client_hello import encode_client_hello
-from mxprobe.tls.offer import Closed, Ending, Offer
+from mxprobe.tls.offer import Chosen, Closed, Ending, Offer
 from mxprobe.tls.server_flight import ServerFlight
 
 
@@ -26,6 +26,7 @@ async def ask_on(session: Session, offer: Offer, seconds: float) -> Ending:
     timer = asyncio.get_running_loop().call_later(seconds, flight.timed_out)
     try:
         answer = await flight.answer
+        session.close(close_notify(answer.protocol) if isinstance(answer, Chosen) else None)
     finally:
         timer.cancel()
         session.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -35,13 +35,19 @@ _LEGACY_SERVER_CONNECT = 0x4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handshake:
-    """A handshake that was completed: what was agreed, and the chain as sent (DER, leaf first)."""
+    """A handshake that was completed: what was agreed, and the chain as sent (DER, leaf first).
+
+    `afterwards` is what went wrong behind it: a 4xx or 5xx reply to our QUIT, or, if `rejected`, an alert. In TLS 1.3 a
+    server that wants a client certificate says so only then.
+    """
 
     protocol: Protocol
     suite: str
     group: str | None
     chain: tuple[bytes, ...]
     seconds: float
+    afterwards: str | None = None
+    rejected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +115,7 @@ async def complete_handshake(
         seconds=time.monotonic() - started,
     )
     await pump.leave(manners.contact, manners.timeouts.quit)
-    return done
+    return replace(done, afterwards=pump.afterwards, rejected=pump.rejected)
 
 
 class _Pump:
@@ -122,6 +128,8 @@ class _Pump:
         self._ended: Literal["eof", "reset"] | None = None
         self._taken = 0
         self._first = b""
+        self.afterwards: str | None = None
+        self.rejected = False
 
     @property
     def stage(self) -> Literal["hello", "handshake"]:
@@ -173,8 +181,10 @@ class _Pump:
                 await self._command(b"QUIT")
             self._connection.shutdown()
             self._flush()
-        except (SSL.Error, TimeoutError):
+        except (SSL.ZeroReturnError, SSL.SysCallError, TimeoutError):
             pass  # we were leaving in any case
+        except SSL.Error as error:
+            self.afterwards, self.rejected = _openssl_text(error), True
         finally:
             self._session.close(farewell=b"")
 
@@ -183,8 +193,10 @@ class _Pump:
         self._flush()
         while not self._ended and self._taken <= MAX_HANDSHAKE_BYTES:
             try:
-                if self._connection.recv(4096):
-                    return
+                reply = self._connection.recv(4096)
+                if reply[:1] in (b"4", b"5"):
+                    self.afterwards = reply[:200].decode("utf-8", "surrogateescape").strip()
+                return
             except SSL.WantReadError:
                 self._flush()
                 await self._news.wait()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Self
 
 from mxprobe.network.asking import ask_on
 from mxprobe.network.gate import Gate
@@ -43,6 +46,7 @@ class Line:
         self.transcripts: list[Transcript] = []
         self.deadline: float | None = None
         """When the time of this endpoint is over; it begins with the first connection, not with waiting for it."""
+        self._open: set[Session] = set()
         self._chains: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
         self._gate = gate
         self._trace = trace
@@ -69,7 +73,8 @@ class Line:
         if isinstance(opened, Ended):
             self._gate.release(address)
         else:
-            opened.when_closed(lambda: self._gate.release(address))
+            self._open.add(opened)
+            opened.when_closed(partial(self._closed, opened))
         self.early_bytes = self.early_bytes or opened.dialogue.early_bytes
         return opened
 
@@ -91,6 +96,19 @@ class Line:
         if self._watch:
             self._watch(offer, answer)
         return answer
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # Nothing more is asked: wait for the peer no longer.
+        for session in tuple(self._open):
+            session.abort()
+        await asyncio.sleep(0)
+
+    def _closed(self, session: Session) -> None:
+        self._open.discard(session)
+        self._gate.release(self.endpoint.address)
 
     def _with_known_chain(self, answer: Chosen) -> Chosen:
         """The answer with its chain kept once, however often it was sent, and not at all beyond `MAX_CHAINS`."""

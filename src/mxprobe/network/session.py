@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -26,11 +28,22 @@ from mxprobe.smtp.replies import (
     starttls_meaning,
 )
 from mxprobe.terms import Endpoint
+from mxprobe.terms import Protocol as TlsVersion
 from mxprobe.tls.offer import Answer, Closed, Garbled, Silent, Stage, Throttled
 
-CLOSE_NOTIFY = bytes((21, 3, 1, 0, 2, 1, 0))
-"""A plain-text warning alert close_notify: how we leave a handshake that was never to be finished. Servers
-take it for an ending of the connection, not for an error of theirs (RFC 8446 §6.1)."""
+LINGER_SECONDS = 1.0
+"""How long we wait for the server to close its side after ours. Until then it counts the connection, some for half a
+second after a handshake that was not finished, and so do we."""
+
+
+def close_notify(protocol: TlsVersion = "TLSv1") -> bytes:
+    """A plain-text warning alert close_notify: how we leave a handshake that was never to be finished.
+
+    Servers take it for an ending of the connection, not for an error of theirs, if the record has the version that they
+    agreed to (RFC 8446 §5.1, §6.1).
+    """
+    minor = {"SSLv3": 0, "TLSv1": 1, "TLSv1.1": 2, "TLSv1.2": 3, "TLSv1.3": 3}.get(protocol, 1)
+    return bytes((21, 3, minor, 0, 2, 1, 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +77,9 @@ class Session:
         self._receiver: Receiver | None = None
         self._gone: Literal["eof", "reset"] | None = None
         self._when_closed: Callable[[], None] | None = None
+        self._leaving = False
+        self._lost = False
+        self._linger: asyncio.TimerHandle | None = None
         transport.set_protocol(_TlsBytes(self))
 
     @property
@@ -74,6 +90,7 @@ class Session:
     def begin(self, receiver: Receiver) -> None:
         """Hand all that comes from now on to a receiver."""
         self._receiver = receiver
+        _acknowledge_at_once(self._transport)
         if self._gone:
             receiver.ended(self._gone)
 
@@ -81,26 +98,50 @@ class Session:
         """Write bytes of the TLS part; writing to a peer that has gone does nothing."""
         if self._transcript:
             self._transcript.add(">", "tls", data)
-        if not self._transport.is_closing():
+        if not self._leaving and not self._transport.is_closing():
             self._transport.write(data)
 
     def when_closed(self, callback: Callable[[], None]) -> None:
-        """Call back, once, when we have closed."""
+        """Call back, once, when we have closed, and the peer too as far as we wait for it."""
         self._when_closed = callback
 
-    def close(self, farewell: bytes = CLOSE_NOTIFY) -> None:
-        """Say goodbye and close, without waiting for the peer."""
-        self._receiver = None
-        if not self._transport.is_closing():
-            if farewell and not self._gone:
-                self.send(farewell)
+    def close(self, farewell: bytes | None = None) -> None:
+        """Say goodbye and close our side; the rest when the peer has closed its own, or after `LINGER_SECONDS`."""
+        if self._leaving:
+            return
+        going = self._gone is not None or self._lost or self._transport.is_closing()
+        if not going and farewell != b"":
+            self.send(farewell or close_notify())
+        self._leaving, self._receiver = True, None
+        if self._lost:
+            self._released()
+        elif going:
             self._transport.close()
-        # Last, so that whoever waits for the place of this connection does not dial before it is gone.
+        else:
+            self._linger = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.abort)
+            with suppress(OSError):  # the peer may have reset it meanwhile, which comes to us later
+                self._transport.write_eof()
+
+    def abort(self) -> None:
+        """Wait for the peer no longer."""
+        self.close(farewell=b"")
+        self._transport.abort()
+
+    def lost(self) -> None:
+        self._lost = True
+        if self._linger:
+            self._linger.cancel()
+        if self._leaving:
+            self._released()
+
+    def _released(self) -> None:
         callback, self._when_closed = self._when_closed, None
         if callback:
             callback()
 
     def received(self, data: bytes) -> None:
+        if self._leaving:
+            return
         if self._transcript:
             self._transcript.add("<", "tls", data)
         if self._receiver:
@@ -214,6 +255,7 @@ class _TlsBytes(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._session.ended("reset" if isinstance(exc, ConnectionError) else "eof")
+        self._session.lost()
 
 
 class _Dialogue:
@@ -278,6 +320,15 @@ class _Dialogue:
                 return Garbled(stage=stage, reason=f"not a reply to this: {reply}"[:200])
             case _:
                 return Throttled(stage=stage, reply=str(reply))
+
+
+def _acknowledge_at_once(transport: asyncio.Transport) -> None:
+    """Do not delay the ACK of what comes next: a server that writes its flight in pieces waits for it (RFC 896,
+    RFC 1122 §4.2.3.2), which costs 40 ms a hello."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None and hasattr(socket, "TCP_QUICKACK"):
+        with suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 async def _quit(protocol: _TappedProtocol, timeout: float) -> None:

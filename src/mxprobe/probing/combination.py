@@ -45,12 +45,12 @@ async def try_combination(
     OpenSSL completes the handshake where it knows both; our own hello asks where it does not, or where it failed
     for a reason of its own, which would say nothing of the server.
     """
-    line = Line(task.endpoint, manners, gate, trace=task.trace)
     tried = None
-    if number is not None and can_complete(protocol):
-        tried = await _complete(task, manners, line, protocol, number)
-    if tried is None:
-        tried = await _ask(task, manners, line, protocol, number)
+    async with Line(task.endpoint, manners, gate, trace=task.trace) as line:
+        if number is not None and can_complete(protocol):
+            tried = await _complete(task, manners, line, protocol, number)
+        if tried is None:
+            tried = await _ask(task, manners, line, protocol, number)
     chosen, state, reason, reached, chain = tried
     return Tried(
         protocol=protocol,

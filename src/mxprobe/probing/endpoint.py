@@ -19,7 +19,7 @@ from mxprobe.probing import reading
 from mxprobe.probing.reading import Attempt, Swept
 from mxprobe.probing.settings import Depth
 from mxprobe.terms import PROTOCOLS, Endpoint, Protocol
-from mxprobe.tls.offer import Answer, Offer
+from mxprobe.tls.offer import Answer, Garbled, Offer
 from mxprobe.tls.removal import accepted_suites, accepted_versions
 from mxprobe.tls.suites import candidates
 from mxprobe.tls.sweep import Sweep, both, sure_answer, together
@@ -77,18 +77,20 @@ async def _probe(task: EndpointTask, manners: Manners, gate: Gate, progress: Pro
         if progress:
             progress(task.endpoint, len(answers))
 
-    line = Line(task.endpoint, manners, gate, trace=task.trace, watch=watch)
-    opened = await line.open()
-    dialogue = opened.dialogue
     attempt = Attempt(done=False)
     swept: Swept = {}
     profiles: tuple[ProfileAnswer, ...] = ()
+    async with Line(task.endpoint, manners, gate, trace=task.trace, watch=watch) as line:
+        opened = await line.open()
+        if isinstance(opened, Session):
+            attempt = await _natural(task, line, manners, opened)
+            swept, profiles = await _sweep(task, line, attempt)
+        else:
+            line.reception.answered(opened.answer)
+    dialogue = opened.dialogue
     if isinstance(opened, Ended):
-        line.reception.answered(opened.answer)
         starttls = reading.starttls_ended(opened.answer, dialogue)
     else:
-        attempt = await _natural(task, line, manners, opened)
-        swept, profiles = await _sweep(task, line, attempt)
         starttls = reading.starttls_tried(attempt, swept, tuple(answers), dialogue)
     chains = reading.distinct_chains((attempt.chain, *reading.chains_of(swept)))
     facts = EndpointFacts(
@@ -159,8 +161,18 @@ async def _shake_hands(line: Line, manners: Manners, opened: Session, server_nam
     handshake = await complete_handshake(opened, manners.within(line.seconds_left), server_name=server_name)
     if isinstance(handshake, Handshake):
         line.reception.served()
+        if handshake.rejected:
+            ended = Garbled(stage="handshake", reason=handshake.afterwards or "")
+            text = f"after the handshake: {handshake.afterwards}"
+            return Attempt(done=False, answer=ended, text=text, chain=handshake.chain, server_name=server_name)
         natural = Natural(protocol=handshake.protocol, suite=handshake.suite, group=handshake.group)
-        return Attempt(done=True, natural=natural, chain=handshake.chain, server_name=server_name)
+        return Attempt(
+            done=True,
+            natural=natural,
+            chain=handshake.chain,
+            server_name=server_name,
+            text=f"after the handshake: {handshake.afterwards}" if handshake.afterwards else "",
+        )
     line.reception.answered(handshake.answer)
     return Attempt(done=False, answer=handshake.answer, text=handshake.text, server_name=server_name)
 

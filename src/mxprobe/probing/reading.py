@@ -67,7 +67,7 @@ def starttls_tried(attempt: Attempt, swept: Swept, answers: tuple[Answer, ...], 
     """
     reply = dialogue.starttls
     if attempt.done:
-        return Starttls(state="works", stage="handshake", reply=reply)
+        return Starttls(state="works", stage="handshake", reason=attempt.text, reply=reply)
     best = best_of(swept)
     if best and best.protocol != "TLSv1.3":  # of TLS 1.3 only the ServerHello is in clear text
         reason = f"OpenSSL's own handshake fails ({attempt.text}), {best.protocol} by itself is answered"

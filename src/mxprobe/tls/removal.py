@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import Literal
 
 from mxprobe.terms import Protocol
+from mxprobe.tls.code_points import TLS12_GROUPS
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent
 from mxprobe.tls.suites import peculiar
+from mxprobe.tls.suites import suite as registered
 from mxprobe.tls.sweep import SuitesFound, Sweep, ask, ask_surely, doubted, sslv2_kinds, still_takes, together
 
 MAX_SUITES = 128
@@ -25,6 +27,11 @@ PROTOCOL_VERSION = 70
 
 MISSING_CREDENTIALS = frozenset({"SRP", "PSK", "anonymous"})
 """Families that a server may pick though it has not what it needs to finish them."""
+
+FINITE_FIELDS_TOO: dict[Protocol, tuple[int, ...]] = dict.fromkeys(
+    ("TLSv1", "TLSv1.1", "TLSv1.2"), (*TLS12_GROUPS, *range(256, 261))
+)
+"""The usual groups, and ffdhe2048 to ffdhe8192 (RFC 7919 §2) for servers that know finite fields by name only."""
 
 Outcome = Literal["chosen", "refused", "cut"]
 Order = Literal["server", "client", "unknown"]
@@ -146,7 +153,7 @@ class _Removal:
         """Ask apart for what the first pass left open."""
         if long_offers_work and not self.accepted and not self.contradicted:
             refusal = self.ending
-            outcome = yield from self.chain(self.rest)
+            outcome = yield from self.chain(self.rest, surely=not isinstance(refusal, Closed))
             if outcome == "refused" and not self.accepted and _same_refusal(refusal, self.ending):
                 self.settled = True
                 return
@@ -252,6 +259,10 @@ class _Removal:
         if len(plain) == len(left) and len(left) < self.limit:
             return not isinstance(refusal, Closed) or (yield from self.pick(left)) == "refused"
         known = len(self.accepted)
+        if not any(registered(number).key_exchange == "DH" for number in self.accepted):
+            # Some servers have finite fields only by name (RFC 7919). Where nothing else of that kind was taken,
+            # naming them changes nothing for what was.
+            self.offer = replace(self.offer, groups=self.offer.groups or FINITE_FIELDS_TOO.get(self.offer.protocol))
         if self.order == "unknown":
             if (yield from self.pick(plain + self.reverse())) != "chosen" or len(self.accepted) > known:
                 self.contradicted = not self.cut

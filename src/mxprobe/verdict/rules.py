@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from mxprobe.facts import EndpointFacts, EvidenceValue, ProtocolFacts, Severity, Target, Verdict
 from mxprobe.routing.route import Route
-from mxprobe.terms import PROTOCOLS, Endpoint, Protocol, State
+from mxprobe.terms import PROTOCOLS, Endpoint, Protocol, Service, State
 from mxprobe.trust.verification import longer_than_limit
 
 EXPIRES_SOON = timedelta(days=14)
@@ -19,6 +19,8 @@ EXPIRES_SOON = timedelta(days=14)
 
 VERDICTS = ("starttls", "needs-sslv3", "shared-cipher", "trusted", "name-matches", "not-expired", "null-mx")
 """Every verdict id, in the order of a report."""
+
+_TLS: dict[Service, str] = {"smtp": "STARTTLS", "lmtp": "STARTTLS", "smtps": "TLS"}
 
 _TLS_VERSIONS: tuple[Protocol, ...] = PROTOCOLS[2:]
 
@@ -48,11 +50,14 @@ def starttls(facts: EndpointFacts) -> Verdict:
     seen = facts.starttls
     state: State = "unknown"
     severity: Severity = "info"
+    offered = "" if facts.service == "smtps" else "STARTTLS is offered, but"
     match seen.state:
         case "works":
-            state, severity, summary = "yes", "ok", "STARTTLS works"
+            state, severity, summary = "yes", "ok", f"{_TLS[facts.service]} works"
+            if seen.stage == "handshake" and seen.reason:
+                severity, summary = "warning", f"{summary}, but {seen.reason}"
         case "offered-but-broken":
-            state, severity, summary = "no", "critical", f"STARTTLS is offered, but TLS fails: {seen.reason}"
+            state, severity, summary = "no", "critical", f"{offered} TLS fails: {seen.reason}"
         case "refused" if seen.stage == "starttls":
             state, severity, summary = "no", "warning", f"STARTTLS is refused: {seen.reason}"
         case "refused":
@@ -220,11 +225,16 @@ def _no_certificate(id: str, facts: EndpointFacts, source: str) -> Verdict:
 
 
 def _works(facts: EndpointFacts, protocol: Protocol) -> bool:
-    """Whether a server does more than pick a suite in a version; in TLS 1.3 the rest of its flight is encrypted."""
+    """Whether a server does more than pick a suite in a version.
+
+    In TLS 1.3 the rest of its flight is encrypted, so there it takes a complete handshake to tell.
+    """
     seen = facts.protocols.get(protocol)
     if seen is None or seen.state != "accepted":
         return False
-    return protocol == "TLSv1.3" or any(suite.reached != "selected" for suite in seen.suites)
+    if protocol == "TLSv1.3":
+        return facts.natural is not None and facts.natural.reached == "handshake-complete"
+    return any(suite.reached != "selected" for suite in seen.suites)
 
 
 def _protocol_evidence(seen: ProtocolFacts) -> str:

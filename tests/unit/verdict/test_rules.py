@@ -175,11 +175,19 @@ def test_one_version_that_was_not_asked_leaves_it_unknown(missing: Protocol) -> 
     assert needs_sslv3(replace(facts, protocols=asked)).state == "unknown"
 
 
-@pytest.mark.parametrize("version", ["TLSv1", "TLSv1_1", "TLSv1_2", "TLSv1_3"])
+@pytest.mark.parametrize("version", ["TLSv1", "TLSv1_1", "TLSv1_2"])
 def test_one_tls_version_that_works_is_enough_for_no(version: str) -> None:
-    suite = replace(ECDHE_AES256, reached="selected" if version == "TLSv1_3" else "flight-complete")
+    suite = replace(ECDHE_AES256, reached="flight-complete")
     verdict = needs_sslv3(protocols(SSLv3=accepted(RC4_SHA), **{"TLSv1_1": UNKNOWN, version: accepted(suite)}))
     assert brief(verdict) == ("no", "ok")
+
+
+def test_a_server_hello_of_tls_13_works_beside_a_complete_handshake_only() -> None:
+    suite = replace(ECDHE_AES256, reached="selected")
+    facts = protocols(SSLv3=accepted(RC4_SHA), TLSv1_3=accepted(suite))
+    assert needs_sslv3(replace(facts, natural=None)).state == "unknown"
+    complete = Natural(protocol="TLSv1.3", suite="TLS_AES_128_GCM_SHA256")
+    assert needs_sslv3(replace(facts, natural=complete)).state == "no"
 
 
 @pytest.mark.parametrize("version", ["TLSv1", "TLSv1_1", "TLSv1_2"])
