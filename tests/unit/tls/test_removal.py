@@ -242,3 +242,14 @@ def test_a_server_that_only_ever_closes_has_refused_nothing() -> None:
     offers = [Offer(protocol=protocol, suites=candidates(protocol)) for protocol in (VERSION, "SSLv3")]
     found = Asked(lambda offer: Closed(stage="hello", how="eof")).run(accepted_suites(offers))
     assert {result.state for result in found.values()} == {"unknown"}
+
+
+def test_suites_of_a_server_that_knows_finite_fields_by_name_only_are_found() -> None:
+    """As wolfSSL without DH parameters: DHE only for clients that list ffdhe groups (RFC 7919 §4)."""
+    dhe, others = (0xCCAA, 0x009E), ORDINARY[:2]
+    server = ModelServer(suites={VERSION: (*others, *dhe)}, prefers_own_order=False)
+    without = ModelServer(suites={VERSION: others}, prefers_own_order=False)
+    asked = Asked(lambda offer: (server if 256 in (offer.groups or ()) else without).answer(offer))
+    found = asked.run(accepted_suites([Offer(protocol=VERSION, suites=ALL)]))[VERSION]
+    assert set(found.suites) == {*others, *dhe}
+    assert found.complete

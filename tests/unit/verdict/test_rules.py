@@ -486,3 +486,17 @@ def test_a_sweep_that_was_cut_short_changes_no_verdict() -> None:
 def test_sslv3_as_the_natural_handshake_is_not_a_tls_version() -> None:
     natural = Natural(protocol="SSLv3", suite="RC4-SHA", reached="flight-complete")
     assert needs_sslv3(replace(GOOD, protocols={"SSLv3": accepted(RC4_SHA)}, natural=natural)).state == "unknown"
+
+
+def test_tls_from_the_first_byte_is_not_called_starttls() -> None:
+    works = of(replace(GOOD, service="smtps"), "starttls")
+    assert works.summary == "TLS works"
+    broken = replace(GOOD, service="smtps", starttls=Starttls(state="offered-but-broken", reason="alert 80"))
+    assert "STARTTLS" not in of(broken, "starttls").summary
+
+
+def test_what_comes_after_a_handshake_is_a_warning() -> None:
+    reason = "after the handshake: 421 4.7.1 No client certificate presented"
+    seen = of(replace(GOOD, starttls=Starttls(state="works", stage="handshake", reason=reason)), "starttls")
+    assert (seen.state, seen.severity) == ("yes", "warning")
+    assert "No client certificate presented" in seen.summary
