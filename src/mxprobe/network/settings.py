@@ -45,7 +45,8 @@ class Manners:
 
     def within(self, seconds: float) -> Manners:
         """The same, with no stage longer than so many seconds (and none shorter than a moment)."""
-        if all(getattr(self.timeouts, stage.name) <= seconds for stage in fields(self.timeouts)):
+        stages = self.timeouts
+        if seconds >= max(stages.connect, stages.greeting, stages.ehlo, stages.starttls, stages.handshake):
             return self
-        bounded = {stage.name: min(getattr(self.timeouts, stage.name), max(seconds, 0.1)) for stage in fields(Timeouts)}
+        bounded = {stage.name: min(getattr(stages, stage.name), max(seconds, 0.1)) for stage in fields(stages)}
         return replace(self, timeouts=Timeouts(**bounded))
