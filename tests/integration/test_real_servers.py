@@ -31,7 +31,7 @@ from servers.node_server import ALL_SUITES, SSLV2_SUITES, SSLV3_SUITES, TLSV12_S
 from servers.nss_server import nss_server
 from servers.openssl_server import EVERYTHING, authentication, openssl_server
 from servers.postfix import postfix_server
-from servers.running import RunningServer, certificate
+from servers.running import RunningServer, certificate, counted
 from servers.smtp_front import smtp_front
 from servers.tlslite_server import tlslite_server
 
@@ -160,9 +160,9 @@ def reachable(case: Case, server: RunningServer) -> Iterator[tuple[int, Callable
 @pytest.fixture(scope="module", params=CASES, ids=[case.id for case in CASES])
 def probed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Probed:
     case: Case = request.param
-    with case.start() as server, reachable(case, server) as (port, counted):
+    with case.start() as server, reachable(case, server) as (port, count):
         target = probe(port, tmp_path_factory.mktemp("trusted"))
-        return Probed(case=case, server=server, target=target, counted=counted())
+        return Probed(case=case, server=server, target=target, counted=counted(count, target.endpoints[0].connections))
 
 
 def log_of_session(server: RunningServer) -> str:
@@ -318,7 +318,7 @@ def test_the_limits_of_a_default_run_cost_no_suite_and_no_connection(tmp_path: P
 def test_a_standard_probe_tells_the_versions_with_one_hello_each(tmp_path: Path) -> None:
     with nss_server(highest="TLSv1.2", suites=(0x2F, 0x05)) as server, smtp_front(server) as front:
         (facts,) = probe(front.port, tmp_path, ProbeSettings(depth="standard")).endpoints
-        assert front.connections == facts.connections
+        assert front.counted(facts.connections) == facts.connections
     accepted = {protocol for protocol, seen in facts.protocols.items() if seen.state == "accepted"}
     assert accepted == {"SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2"}
     assert facts.connections <= 1 + len(PROTOCOLS) + 1

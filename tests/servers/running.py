@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -190,6 +190,14 @@ def server_directory(name: str) -> Iterator[Path]:
 def certificate(key_type: Literal["RSA", "EC", "DSA"]) -> Issued:
     """The certificate for mx.test and 127.0.0.1 that servers show unless they are given others."""
     return _authority().leaf("mx.test", "127.0.0.1", cn=f"mx.test with {key_type}", key_type=key_type)
+
+
+def counted(count: Callable[[], int], expected: int) -> int:
+    """What a server counts, once it has come to connections that were made and not accepted yet: a moment at most."""
+    until = time.monotonic() + 5
+    while count() < expected and time.monotonic() < until:
+        time.sleep(0.005)
+    return count()
 
 
 @contextmanager

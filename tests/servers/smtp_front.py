@@ -14,7 +14,7 @@ from itertools import count, cycle
 from typing import Literal
 
 from servers.delay_proxy import reset
-from servers.running import RunningServer, loop_in_thread
+from servers.running import RunningServer, counted, loop_in_thread
 
 AfterStarttls = Literal[
     "tls", "close", "reset", "hang", "garbage", "hello-requests", "warning-alerts", "huge-message", "drip"
@@ -77,6 +77,10 @@ class Front:
     most_at_once: int = 0
     dialogues: list[list[bytes]] = field(default_factory=list)
     """For each connection the lines of the client, without CR LF, up to STARTTLS."""
+
+    def counted(self, expected: int) -> int:
+        """The connections, once those are counted that were made and not accepted yet: a moment at most."""
+        return counted(lambda: self.connections, expected)
 
 
 @contextmanager
