@@ -21,7 +21,7 @@ from mxprobe.tls.client_hello import decode_client_hello
 from mxprobe.tls.offer import Answer, Offer, Throttled, Unasked
 from mxprobe.tls.removal import accepted_suites
 from mxprobe.tls.suites import candidates, suite_named
-from mxprobe.tls.sweep import SuitesFound, Sweep, ask, together
+from mxprobe.tls.sweep import SuitesFound, Sweep, Wanted, ask, together
 from servers.certificates import Authority
 from servers.memory_servers import openssl_flight, openssl_server
 from servers.scripted import Conversation, Scripted, scripted
@@ -450,7 +450,7 @@ async def test_cancelling_closes_every_connection_and_gives_the_places_back(tls:
 
 async def test_an_error_of_our_own_is_not_swallowed(tls: SSL.Context) -> None:
     def wrong() -> Sweep[None]:
-        yield (offer(),)
+        yield Wanted((offer(),))
         raise ValueError("a mistake in a sweep")
 
     async with scripted(Conversation.up_to_tls) as running:

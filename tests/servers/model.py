@@ -59,9 +59,9 @@ class Asked:
         try:
             wanted = next(sweep)
             while True:
-                assert wanted, "a sweep that wants nothing would wait for ever"
-                self.offers.append(wanted[0])
-                wanted = sweep.send((wanted[0], self.answer(wanted[0])))
+                assert wanted.sure, "a sweep that is sure of nothing would wait for ever"
+                self.offers.append(wanted.sure[0])
+                wanted = sweep.send((wanted.sure[0], self.answer(wanted.sure[0])))
         except StopIteration as stop:
             found: T = stop.value
             return found

@@ -1,8 +1,9 @@
 """Driving a sweep over a line: as many questions at a time as the limits allow, connections ready ahead of need.
 
 A removal chain is serial: the next offer is known only when the answer to the last has come. But greeting,
-EHLO and STARTTLS do not depend on the offer. So while one hello is out, the next connections are made ready, and a
-chain costs one round trip a hello instead of five.
+EHLO and STARTTLS do not depend on the offer. So while one hello is out, the next connections are made ready, as many
+as the sweep expects to need, and a chain costs one round trip a hello instead of five. Offers that a sweep only
+guesses are asked where a connection would otherwise wait.
 """
 
 from __future__ import annotations
@@ -14,18 +15,13 @@ from typing import TypeVar
 
 from mxprobe.network.line import Line
 from mxprobe.network.session import Ended, Session
-from mxprobe.terms import Protocol
-from mxprobe.tls.offer import Answer, Chosen, Offer
+from mxprobe.tls.offer import Answer, Offer
 from mxprobe.tls.sweep import Exchange, Sweep, Wanted
 
 T = TypeVar("T")
 
-MAX_AHEAD = 4
-"""Connections ready ahead of need: a connection takes four round trips before its hello, and one after."""
-
-ASKED_PER_AHEAD = 20
-"""One more connection may be open ahead, on the mere chance, for this many hellos answered. Those left over when a
-sweep ends were opened in vain; this keeps them below 5 % of all."""
+MAX_AHEAD = 8
+"""Connections ready ahead of need, however many hellos a sweep expects."""
 
 IDLE_SECONDS = 2.0
 """How long connections stay ready beside a hello that is not answered. A server that serves one connection after the
@@ -42,14 +38,13 @@ async def drive(line: Line, sweep: Sweep[T]) -> T:
         wanted = next(sweep)
         while True:
             given_up = line.reception.given_up
-            left = work.unasked(wanted) if given_up else ()
+            left = work.unasked(wanted.sure) if given_up else ()
             if given_up and left:
                 wanted = sweep.send((left[0], given_up))
                 continue
             work.begin(wanted)
-            for offer, answer in await work.news():
-                if offer in wanted:
-                    wanted = sweep.send((offer, answer))
+            for exchange in await work.news():
+                wanted = sweep.send(exchange)
     except StopIteration as stop:
         found: T = stop.value
         return found
@@ -69,25 +64,29 @@ class _Work:
         self._opened: deque[asyncio.Task[Session | Ended]] = deque()
         self._asking: dict[asyncio.Task[Answer], Offer] = {}
         self._waiting: deque[Offer] = deque()
-        self._picking: set[Protocol] = set()
         self._opens_ahead = True
 
-    def unasked(self, wanted: Wanted) -> Wanted:
-        """The offers that are wanted and not out yet."""
+    def unasked(self, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        """Those of the offers that are not out yet."""
         out = self._asking.values()
-        return tuple(offer for offer in wanted if offer not in out)
+        return tuple(offer for offer in offers if offer not in out)
 
     def begin(self, wanted: Wanted) -> None:
         """Send the most wanted offers on what is ready, and open as many connections as the next ones will take."""
-        self._waiting = deque(self.unasked(wanted))
-        while self._waiting and self._ready:
-            task = asyncio.create_task(self._line.ask(self._ready.popleft(), self._waiting[0]))
-            self._asking[task] = self._waiting.popleft()
+        self._waiting = deque(self.unasked(wanted.sure))
+        # One connection at a time is what this server wants: none of them for what may be in vain.
+        guessed = deque(self.unasked(wanted.guessed) if self._line.reception.width > 1 else ())
+        while self._ready and (offers := self._waiting or guessed):
+            offer = offers.popleft()
+            self._asking[asyncio.create_task(self._line.ask(self._ready.popleft(), offer))] = offer
         if time.monotonic() < self._line.reception.resume_at:
             return
         under_way = len(self._ready) + len(self._opening)
         room = self._line.reception.width - len(self._asking) - under_way
-        for _ in range(min(room, len(self._waiting) + self._ahead(wanted) - under_way)):
+        needed = len(self._waiting)
+        if self._opens_ahead and self._line.answered and not self._line.reception.given_up:
+            needed += min(MAX_AHEAD, max(len(guessed), wanted.expected))
+        for _ in range(min(room, needed - under_way)):
             task_of_opening = asyncio.create_task(self._line.open())
             task_of_opening.add_done_callback(self._opened.append)
             self._opening.add(task_of_opening)
@@ -103,7 +102,6 @@ class _Work:
             self._took(task.result(), exchanges)
         for asked in [task for task in self._asking if task in done]:
             offer, answer = self._asking.pop(asked), asked.result()
-            (self._picking.add if isinstance(answer, Chosen) else self._picking.discard)(offer.protocol)
             self._line.reception.answered(answer)
             exchanges.append((offer, answer))
         if not done and not exchanges:
@@ -131,20 +129,6 @@ class _Work:
         )
         if heard == "told" and self._waiting:
             exchanges.append((self._waiting.popleft(), opened.answer))
-
-    def _ahead(self, wanted: Wanted) -> int:
-        """How many connections to make ready ahead of need.
-
-        A version whose last answer was a pick has at least one hello to come after the one that is wanted now. Beyond
-        that it is a chance, worth as many connections as can be opened in the time of one hello.
-        """
-        if self._line.reception.given_up or not self._opens_ahead or not self._line.answered:
-            return 0
-        certain = len(self._picking.intersection(offer.protocol for offer in wanted))
-        opening = self._line.opening_seconds / max(1, self._line.connections)
-        asking = self._line.asking_seconds / self._line.answered
-        chance = min(1 + self._line.answered // ASKED_PER_AHEAD, round(opening / max(asking, 1e-6)))
-        return max(certain, min(MAX_AHEAD, certain + chance))
 
     async def _wait(self, idle: bool) -> set[object]:
         """What is done first; nothing at the deadline, when it is time to go on, or when connections were idle."""

@@ -181,7 +181,7 @@ class _Removal:
         if surely:
             answer, hellos = yield from ask_surely(offer)
         else:
-            answer, hellos = (yield from ask(offer)), 1
+            answer, hellos = (yield from ask(offer, 1 + len(self.picks) // 20 if self.picks else 0)), 1
         self.hellos += hellos
         match answer:
             case Chosen() if answer.protocol != self.offer.protocol:

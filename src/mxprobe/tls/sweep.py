@@ -2,7 +2,9 @@
 
 A sweep yields *all the offers whose answers it wants now*, the most wanted first, and is sent one
 `(offer, answer)` at a time, in whatever order answers come. A driver may so keep several offers in flight;
-a serial sweep simply wants one at a time. Answers to offers that are no longer wanted are ignored.
+a serial sweep simply wants one at a time. Beside those that it is sure to need it may name offers that it will need
+if what it foresees holds: a driver with connections to spare may ask them too. An answer to an offer that was wanted
+once is always sent; a sweep that has no use for it any more ignores it.
 """
 
 from __future__ import annotations
@@ -19,12 +21,24 @@ U = TypeVar("U")
 V = TypeVar("V")
 K = TypeVar("K", bound=Hashable)
 
-Wanted = tuple[Offer, ...]
 MAX_SSLV2_KINDS = 64
 """Kinds kept of an SSLv2 server's list: several times what was ever defined; it may list what was not offered."""
 
 CONTROL = 3
 """The attempt of a control hello; 1 and 2 are a question and its repetition."""
+
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Offers whose answers a sweep wants now, the most wanted first: those that it is `sure` to need, and `guessed`
+    ones, of which some may turn out to have been asked in vain. `expected` is how many more hellos it expects to need
+    after the sure ones: so many connections may be made ready without much risk."""
+
+    sure: tuple[Offer, ...]
+    guessed: tuple[Offer, ...] = ()
+    expected: int = 0
+
 
 Exchange = tuple[Offer, Answer]
 Sweep = Generator[Wanted, Exchange, T]
@@ -57,10 +71,11 @@ class SuitesFound:
         return tuple(chosen.suite for chosen in self.accepted)
 
 
-def ask(offer: Offer) -> Sweep[Answer]:
-    """Want one offer until its answer comes."""
+def ask(offer: Offer, expected: int = 0) -> Sweep[Answer]:
+    """Want one offer until its answer comes; so many more hellos are `expected` to follow."""
+    wanted = Wanted((offer,), expected=expected)
     while True:
-        asked, answer = yield (offer,)
+        asked, answer = yield wanted
         if asked == offer:
             return answer
 
@@ -86,20 +101,28 @@ def together(sweeps: Mapping[K, Sweep[T]]) -> Sweep[dict[K, T]]:
     """Run sweeps side by side; an offer that several want is asked once."""
     wanted: dict[K, Wanted] = {}
     found: dict[K, T] = {}
+    wanted_by: dict[Offer, dict[K, None]] = {}
 
     def advance(key: K, exchange: Exchange | None) -> None:
         try:
-            wanted[key] = next(sweeps[key]) if exchange is None else sweeps[key].send(exchange)
+            wants = wanted[key] = next(sweeps[key]) if exchange is None else sweeps[key].send(exchange)
         except StopIteration as stop:
             wanted.pop(key, None)
             found[key] = stop.value
+            return
+        for offer in (*wants.sure, *wants.guessed):
+            wanted_by.setdefault(offer, {})[key] = None
 
     for key in sweeps:
         advance(key, None)
     while wanted:
-        exchange = yield tuple(dict.fromkeys(offer for offers in wanted.values() for offer in offers))
-        for key in [key for key, offers in wanted.items() if exchange[0] in offers]:
-            advance(key, exchange)
+        sure = dict.fromkeys(offer for wants in wanted.values() for offer in wants.sure)
+        guessed = dict.fromkeys(offer for wants in wanted.values() for offer in wants.guessed if offer not in sure)
+        expected = sum(wants.expected for wants in wanted.values())
+        exchange = yield Wanted(tuple(sure), tuple(guessed), expected)
+        for key in wanted_by.pop(exchange[0], {}):
+            if key in wanted:
+                advance(key, exchange)
     return {key: found[key] for key in sweeps}
 
 

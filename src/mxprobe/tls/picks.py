@@ -1,0 +1,66 @@
+"""What a server picked out of which offers, and what that says of its order: evidence, whatever order it came in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from mxprobe.tls.offer import Chosen
+
+Order = Literal["server", "client", "unknown"]
+
+
+class Picks:
+    """The picks of one version. `accepted` are the suites that were picked, in the order in which we heard of them."""
+
+    def __init__(self) -> None:
+        self.accepted: dict[int, Chosen] = {}
+        self._offered: dict[int, list[frozenset[int]]] = {}
+        self._passed_over: set[int] = set()
+        self._follows_ours = False
+        self._deviates = False
+
+    def add(self, suites: tuple[int, ...], answer: Chosen) -> bool:
+        """Note that one of these suites was picked; whether it is news that this suite is accepted.
+
+        A server that passes over a suite which it takes has an order of its own; one that picks now this, now
+        that of the same two follows ours.
+        """
+        picked = answer.suite
+        offered = frozenset(suites)
+        before = suites[: suites.index(picked)]
+        for other in offered & self.accepted.keys():
+            self._follows_ours |= other != picked and any(picked in each for each in self._offered[other])
+        self._deviates |= picked in self._passed_over or not self.accepted.keys().isdisjoint(before)
+        new = picked not in self.accepted
+        if new:
+            self.accepted[picked] = answer
+        self._passed_over.update(before)
+        self._offered.setdefault(picked, []).append(offered)
+        return new
+
+    @property
+    def order(self) -> Order:
+        """Whose order it is, as far as the picks tell; unknown also where they contradict each other."""
+        if self._deviates == self._follows_ours:
+            return "unknown"
+        return "server" if self._deviates else "client"
+
+    def precedes(self, suite: int, other: int) -> bool | None:
+        """Whether a pick has shown that the server prefers one accepted suite to another."""
+        if any(other in offered for offered in self._offered.get(suite, ())):
+            return True
+        if any(suite in offered for offered in self._offered.get(other, ())):
+            return False
+        return None
+
+    def runs(self) -> Iterator[tuple[int, ...]]:
+        """The accepted suites as heard of, cut wherever no pick shows that one comes before the next."""
+        run: list[int] = []
+        for suite in self.accepted:
+            if run and not self.precedes(run[-1], suite):
+                yield tuple(run)
+                run = []
+            run.append(suite)
+        if run:
+            yield tuple(run)
