@@ -53,6 +53,25 @@ class Asked:
 
     answer: Callable[[Offer], Answer]
     offers: list[Offer] = field(default_factory=list)
+    in_vain: int = 0
+    """Offers that were out when the sweep had ended."""
+
+    def run_ahead(self, sweep: Sweep[T], width: int, choose: Callable[[int], int] = lambda _: 0) -> T:
+        """Up to `width` offers at a time, guessed ones too; `choose` says which of so many is answered next."""
+        out: list[Offer] = []
+        try:
+            wanted = next(sweep)
+            while True:
+                for offer in (*wanted.sure, *wanted.guessed):
+                    if offer not in out and len(out) < width:
+                        out.append(offer)
+                        self.offers.append(offer)
+                answered = out.pop(choose(len(out)))
+                wanted = sweep.send((answered, self.answer(answered)))
+        except StopIteration as stop:
+            self.in_vain = len(out)
+            found: T = stop.value
+            return found
 
     def run(self, sweep: Sweep[T]) -> T:
         """One offer at a time, the most wanted first."""

@@ -13,6 +13,7 @@ from OpenSSL import SSL, crypto
 from mxprobe.network.session import Session
 from mxprobe.network.settings import Manners
 from mxprobe.terms import PROTOCOLS, Protocol
+from mxprobe.tls.client_hello import decode_client_hello
 from mxprobe.tls.offer import Answer, Closed, Garbled, Refused, Silent
 
 MAX_HANDSHAKE_BYTES = 512 * 1024
@@ -37,6 +38,7 @@ _LEGACY_SERVER_CONNECT = 0x4
 class Handshake:
     """A handshake that was completed: what was agreed, and the chain as sent (DER, leaf first).
 
+    `offered` are the suites of our ClientHello, in its order.
     `afterwards` is what went wrong behind it: a 4xx or 5xx reply to our QUIT, or, if `rejected`, an alert. In TLS 1.3 a
     server that wants a client certificate says so only then.
     """
@@ -46,6 +48,7 @@ class Handshake:
     group: str | None
     chain: tuple[bytes, ...]
     seconds: float
+    offered: tuple[int, ...] = ()
     afterwards: str | None = None
     rejected: bool = False
 
@@ -113,6 +116,7 @@ async def complete_handshake(
         group=connection.get_group_name(),
         chain=_chain(connection),
         seconds=time.monotonic() - started,
+        offered=decode_client_hello(pump.hello).suites,
     )
     await pump.leave(manners.contact, manners.timeouts.quit)
     return replace(done, afterwards=pump.afterwards, rejected=pump.rejected)
@@ -128,6 +132,7 @@ class _Pump:
         self._ended: Literal["eof", "reset"] | None = None
         self._taken = 0
         self._first = b""
+        self.hello = b""
         self.afterwards: str | None = None
         self.rejected = False
 
@@ -205,7 +210,9 @@ class _Pump:
     def _flush(self) -> None:
         while True:
             try:
-                self._session.send(self._connection.bio_read(65536))
+                data = self._connection.bio_read(65536)
+                self.hello = self.hello or data
+                self._session.send(data)
             except SSL.WantReadError:
                 return
 

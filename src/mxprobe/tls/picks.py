@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from mxprobe.tls.offer import Chosen
@@ -18,7 +18,12 @@ class Picks:
         self._offered: dict[int, list[frozenset[int]]] = {}
         self._passed_over: set[int] = set()
         self._follows_ours = False
-        self._deviates = False
+        self.deviates = False
+        """Whether the server has passed over in our order what it takes."""
+
+    def passed_over(self, suites: Iterable[int]) -> None:
+        """Note what the server passed over to agree on something else."""
+        self._passed_over.update(suites)
 
     def add(self, suites: tuple[int, ...], answer: Chosen) -> bool:
         """Note that one of these suites was picked; whether it is news that this suite is accepted.
@@ -31,7 +36,7 @@ class Picks:
         before = suites[: suites.index(picked)]
         for other in offered & self.accepted.keys():
             self._follows_ours |= other != picked and any(picked in each for each in self._offered[other])
-        self._deviates |= picked in self._passed_over or not self.accepted.keys().isdisjoint(before)
+        self.deviates |= picked in self._passed_over or not self.accepted.keys().isdisjoint(before)
         new = picked not in self.accepted
         if new:
             self.accepted[picked] = answer
@@ -42,9 +47,9 @@ class Picks:
     @property
     def order(self) -> Order:
         """Whose order it is, as far as the picks tell; unknown also where they contradict each other."""
-        if self._deviates == self._follows_ours:
+        if self.deviates == self._follows_ours:
             return "unknown"
-        return "server" if self._deviates else "client"
+        return "server" if self.deviates else "client"
 
     def precedes(self, suite: int, other: int) -> bool | None:
         """Whether a pick has shown that the server prefers one accepted suite to another."""

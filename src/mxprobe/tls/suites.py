@@ -122,6 +122,12 @@ def candidates(protocol: Protocol) -> tuple[int, ...]:
     return tuple(sorted(numbers, key=lambda number: _implausibility(registry[number], protocol)))
 
 
+@cache
+def openssl_order() -> tuple[int, ...]:
+    """The suites that OpenSSL has names for, in its own order (`openssl ciphers ALL:COMPLEMENTOFALL`)."""
+    return tuple(number for number, known in _registry().items() if known.openssl and number <= 0xFFFF)
+
+
 def peculiar(number: int) -> str | None:
     """The family of a suite that a server may pick although it cannot finish, or not with a client like us.
 

@@ -10,11 +10,12 @@ once is always sent; a sweep that has no use for it any more ignores it.
 from __future__ import annotations
 
 from collections.abc import Generator, Hashable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
-from mxprobe.terms import PROTOCOLS, Protocol
+from mxprobe.terms import PROTOCOLS, Protocol, State
 from mxprobe.tls.offer import Answer, Chosen, Closed, Offer, Refused
+from mxprobe.tls.weak_suites import Weakness
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -26,7 +27,6 @@ MAX_SSLV2_KINDS = 64
 
 CONTROL = 3
 """The attempt of a control hello; 1 and 2 are a question and its repetition."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,22 @@ Sweep = Generator[Wanted, Exchange, T]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """Two answers that no one server gives: to an offer of these suites, and to that or one just like it."""
+
+    protocol: Protocol
+    suites: tuple[int, ...]
+    answers: tuple[Answer, Answer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SuitesFound:
     """What a sweep of one protocol found. `accepted` is in the server's order when `order` is not unknown.
 
     `state` is *accepted* as soon as one suite was; *refused* only where the server said so. `complete` is
     false when `undecided` holds suites of which we do not know. `ending` is the answer behind a refusal or
     behind the cut; `hellos` the number of ClientHellos answered. `max_suites` is set when longer offers failed.
-    `rests_on_close` is true where a plain close was taken for a refusal.
+    `rests_on_close` is true where a plain close was taken for a refusal. With `contradictions` nothing is complete.
     """
 
     protocol: Protocol
@@ -64,6 +73,9 @@ class SuitesFound:
     hellos: int
     max_suites: int | None = None
     rests_on_close: bool = False
+    contradictions: tuple[Contradiction, ...] = ()
+    families: Mapping[Weakness, State] = field(default_factory=dict)
+    """The weak families that were asked for; empty where all suites were."""
 
     @property
     def suites(self) -> tuple[int, ...]:

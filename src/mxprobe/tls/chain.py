@@ -1,0 +1,222 @@
+"""One removal chain: ask for all that is left, take out what was picked, and so on until that is refused.
+
+A chain is serial where the server has an order of its own: each offer depends on the pick before. A server that goes
+by our order is asked from several places of our list at a time: every offer holds all that is left, turned so that it
+begins elsewhere, and each is answered by the first suite from there on that the server takes. Whatever is guessed, a
+pick is accepted and only the refusal of all that is left ends the chain, so the set found is that of a serial chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
+
+from mxprobe.tls.offer import Answer, Chosen, Closed, Offer, Refused
+from mxprobe.tls.sweep import Sweep, Wanted, ask
+
+if TYPE_CHECKING:
+    from mxprobe.tls.version_sweep import VersionSweep
+
+Outcome = Literal["chosen", "refused", "cut"]
+
+MOST_EXPECTED = 8
+"""How far a chain looks ahead."""
+
+EXPECTED_AFTER = 20
+"""One more hello is expected for so many suites found, where nothing better is known. Connections made ready for a
+chain that ends are in vain; this keeps them below 5 % of all."""
+
+
+class Chain:
+    """The chain over some suites of a version. `surely` asks again before a plain close counts."""
+
+    def __init__(self, sweep: VersionSweep, suites: Iterable[int], *, surely: bool = True) -> None:
+        self._sweep = sweep
+        self._surely = surely
+        self._course = sweep.without_known(suites)
+        self._place = {suite: place for place, suite in enumerate(self._course)}
+        self._cursor = 0
+        self._passed: set[int] = set()
+        """Picked or passed over, by a server that seems to go by our order."""
+        self._turned: dict[int, tuple[int, ...]] = {}
+        """Offers that were guessed, by the suite that they begin with, until they are answered."""
+        self._coming: list[int] = []
+        """What the server should pick next."""
+        self._foreseen_after = 0
+        self._asked_whose_order = False
+        self._guessed: set[tuple[int, ...]] = set()
+        """The offers after predicted picks of a server with its own order."""
+        self._answers: dict[tuple[int, ...], Answer] = {}
+        """Answers to guesses that were not needed yet."""
+        self._unneeded: list[tuple[tuple[int, ...], Answer]] = []
+        self._refused: list[frozenset[int]] = []
+
+    def run(self) -> Sweep[Outcome]:
+        """Remove and ask again until the server refuses what is left, or the answer is none."""
+        sweep = self._sweep
+        while (left := sweep.without_known(self._course)) and not self._is_refused(left):
+            suites = self._next(left)
+            if suites in self._guessed:
+                sweep.foresight.hit()
+            answer = self._answers.pop(suites, None)
+            if answer is None:
+                answer = yield from self._ask(suites, left)
+            if self._surely and isinstance(answer, Closed) and answer.stage == "hello":
+                answer = yield from ask(replace(sweep.offer, suites=suites, attempt=2))
+                sweep.answered()
+            if self._take(suites, answer) == "cut":
+                return "cut"
+        return self._end()
+
+    def _is_refused(self, left: tuple[int, ...]) -> bool:
+        return any(refused.issuperset(left) for refused in self._refused)
+
+    @property
+    def _by_our_order(self) -> bool:
+        picks = self._sweep.picks
+        return not picks.deviates and (picks.order == "client" or self._sweep.foresight.own_order is False)
+
+    def _next(self, left: tuple[int, ...]) -> tuple[int, ...]:
+        """The offer that is needed next; all that is left, from the first place on that nothing is known of."""
+        picks = self._sweep.picks
+        if not self._by_our_order:
+            # Until it is known whose order counts, now this way, now that: so it shows soonest.
+            return left[::-1] if picks.order == "unknown" and len(picks.accepted) % 2 == 0 else left
+        start = next(self._unpassed(), None)
+        if start in self._turned:
+            return self._turned.pop(start)
+        suites, limit = self._from(start, left), self._sweep.limit
+        if picks.order == "unknown" and not self._asked_whose_order:
+            # Whatever comes first out of this should tell whose order it is; it makes no short offer a long one.
+            more = suites + self._sweep.reverse()
+            if len(more) <= limit or len(suites) > limit:
+                self._asked_whose_order = True
+                return more
+        return suites
+
+    def _unpassed(self) -> Iterator[int]:
+        """The suites of our list that were neither picked nor passed over yet."""
+        course, passed, accepted = self._course, self._passed, self._sweep.accepted
+        while self._cursor < len(course) and (course[self._cursor] in passed or course[self._cursor] in accepted):
+            self._cursor += 1
+        for place in range(self._cursor, len(course)):
+            suite = course[place]
+            if suite not in passed and suite not in accepted:
+                yield suite
+
+    def _from(self, start: int | None, left: tuple[int, ...], but: Iterable[int] = ()) -> tuple[int, ...]:
+        """What is left, turned to begin with a suite, without some."""
+        gone = frozenset(but)
+        kept = tuple([suite for suite in left if suite not in gone]) if gone else left
+        if start is None:
+            return kept
+        place = kept.index(start)
+        return kept[place:] + kept[:place]
+
+    # Asking
+
+    def _ask(self, suites: tuple[int, ...], left: tuple[int, ...]) -> Sweep[Answer]:
+        """Want one offer until its answer comes, and beside it what can be guessed."""
+        sweep = self._sweep
+        offer = replace(sweep.offer, suites=suites)
+        wanted = self._wanted(offer, left)
+        while True:
+            asked, answer = yield wanted
+            if asked == offer:
+                sweep.answered()
+                return answer
+            if asked.protocol == offer.protocol and asked.attempt == 1:
+                sweep.answered()
+                self._heard(asked.suites, answer)
+                wanted = self._wanted(offer, sweep.without_known(self._course))
+
+    def _wanted(self, offer: Offer, left: tuple[int, ...]) -> Wanted:
+        sweep = self._sweep
+        if not sweep.accepted:
+            return Wanted((offer,))
+        if self._by_our_order:
+            likely = sweep.foresight.likely(offer.protocol)
+            coming = [suite for suite in islice(self._unpassed(), 4 * MOST_EXPECTED) if suite in likely]
+            guessed = self._turned_offers(coming, left)
+        else:
+            coming = self._coming
+            if len(sweep.accepted) != self._foreseen_after:
+                self._foreseen_after = len(sweep.accepted)
+                coming = list(sweep.foresight.following(offer.protocol, tuple(sweep.accepted)))
+            guessed = [
+                self._from(None, left, coming[:count])
+                for count in range(1, min(sweep.foresight.window, len(coming)) + 1)
+            ]
+            self._guessed.update(guessed)
+        self._coming = coming
+        # After the last pick comes a refusal, and before TLS 1.3 one that checks it.
+        expected = len(coming) or len(sweep.accepted) // EXPECTED_AFTER
+        expected += offer.protocol != "TLSv1.3"
+        return Wanted(
+            (offer,),
+            tuple(replace(offer, suites=suites) for suites in guessed if suites and suites not in self._answers),
+            min(expected, MOST_EXPECTED),
+        )
+
+    def _turned_offers(self, coming: list[int], left: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Offers that begin behind the suites that are likely to be picked next."""
+        if self._sweep.picks.order != "unknown":
+            for count, suite in enumerate(coming, 1):
+                if len(self._turned) >= self._sweep.foresight.window:
+                    break
+                after = self._place[suite] + 1
+                if after < len(self._course):
+                    start = self._course[after]
+                    if start not in self._turned and start not in self._passed and start not in self._sweep.accepted:
+                        self._turned[start] = self._from(start, left, coming[:count])
+        return list(self._turned.values())
+
+    # Answers
+
+    def _take(self, suites: tuple[int, ...], answer: Answer) -> Outcome:
+        """Note the answer to an offer that was needed, or that counts as it came."""
+        sweep = self._sweep
+        known = len(sweep.accepted)
+        outcome = sweep.take(suites, answer)
+        if outcome == "refused":
+            self._refused.append(frozenset(suites))
+            self._passed.update(suites)
+        if outcome == "chosen" and isinstance(answer, Chosen):
+            if len(sweep.accepted) == known:
+                sweep.foresight.miss()
+            elif self._coming[:1] == [answer.suite]:
+                sweep.foresight.foretold()
+            self._passed.update(suites[: suites.index(answer.suite) + 1])
+            for guessed in [each for each in self._answers if answer.suite in each]:
+                self._in_vain(guessed, self._answers.pop(guessed))
+        return outcome
+
+    def _heard(self, suites: tuple[int, ...], answer: Answer) -> None:
+        """Note the answer to a guess."""
+        sweep = self._sweep
+        start = suites[0]
+        if self._turned.get(start) == suites:
+            del self._turned[start]
+            if isinstance(answer, Refused) or (isinstance(answer, Chosen) and answer.suite in suites):
+                known = len(sweep.accepted)
+                if answer.kind == "refused" or answer.protocol == sweep.offer.protocol:
+                    self._take(suites, answer)
+                if len(sweep.accepted) > known:
+                    sweep.foresight.hit()
+        elif sweep.accepted.keys().isdisjoint(suites):
+            self._answers[suites] = answer
+        else:
+            self._in_vain(suites, answer)
+
+    def _in_vain(self, suites: tuple[int, ...], answer: Answer) -> None:
+        self._sweep.foresight.miss()
+        self._unneeded.append((suites, answer))
+
+    def _end(self) -> Outcome:
+        """The chain is refused; what guesses were answered besides may speak against it."""
+        for suites, answer in (*self._unneeded, *self._answers.items()):
+            if isinstance(answer, Chosen) and answer.suite in suites and answer.suite not in self._sweep.accepted:
+                self._sweep.contradicted = True
+        return "refused"

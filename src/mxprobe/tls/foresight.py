@@ -1,0 +1,158 @@
+"""What a server will probably choose next: from what it chose before, in this version and in the others.
+
+A guess decides which offers are asked side by side, and never what is found: a wrong one costs a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mxprobe.terms import Protocol
+from mxprobe.tls.suites import allowed, candidates, openssl_order
+from mxprobe.tls.suites import suite as registered
+
+LARGEST_WINDOW = 4
+"""Guesses in flight at a time in one version: that many chains keep eight connections busy on any path."""
+
+WASTE = 0.05
+"""The part of all hellos that may be in vain, guesses that miss and checks of refusals together."""
+
+PROVEN_BY = 2
+"""Picks in a row that an order must have foretold before it is relied on."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakePick:
+    """What a complete handshake offered, and what was agreed: suites in the order of its ClientHello."""
+
+    protocol: Protocol
+    offered: tuple[int, ...]
+    picked: int
+
+
+class Foresight:
+    """What the sweeps of one endpoint's versions have learnt from one another.
+
+    `own_order` says whether the server seems to have an order of its own; None where nothing speaks for either.
+    `long_offers_read` is true once it has answered an offer longer than the first ones are.
+    """
+
+    def __init__(self, handshake: HandshakePick | None = None) -> None:
+        self.handshake = handshake
+        self.own_order: bool | None = None
+        self.long_offers_read = False
+        self.hits = 0
+        self.misses = 0
+        self._hellos = 0
+        self._window = 1.0
+        self._exchanges: set[tuple[str, str]] = set()
+        self._ciphers: set[tuple[str, str]] = set()
+        self._orders: dict[Protocol, tuple[int, ...]] = {}
+        self._likely: dict[Protocol, frozenset[int]] = {}
+        self._foretold: dict[tuple[Protocol, Protocol | None], tuple[tuple[int, ...], int]] = {}
+
+    @property
+    def window(self) -> int:
+        """How many guesses may be in flight now: more after each that held, fewer after each that did not."""
+        checks = sum(protocol != "TLSv1.3" for protocol in self._orders)
+        may_miss = WASTE * self._hellos - checks - self.misses
+        return max(0, min(int(self._window), int(may_miss + 1)))
+
+    def asked(self) -> None:
+        """A hello was answered."""
+        self._hellos += 1
+
+    def hit(self) -> None:
+        """A guess held."""
+        self.hits += 1
+        self._window = min(LARGEST_WINDOW, self._window + 0.5)
+
+    def miss(self) -> None:
+        """A guess was in vain."""
+        self.misses += 1
+        self._window /= 2
+
+    def foretold(self) -> None:
+        """What was not guessed aloud would have held."""
+        self._window = max(self._window, min(1.0, self._window + 0.25))
+
+    def accepted(self, protocol: Protocol, suites: Sequence[int]) -> None:
+        """The last of these suites is newly accepted in a version; they are in the order in which we heard of them."""
+        self._orders[protocol] = tuple(suites)
+        exchange, cipher = _halves(suites[-1])
+        if exchange not in self._exchanges or cipher not in self._ciphers:
+            self._exchanges.add(exchange)
+            self._ciphers.add(cipher)
+            self._likely.clear()
+
+    def picked_first(self, protocol: Protocol, suites: tuple[int, ...], picked: int) -> None:
+        """Compare the first pick of a version with that of the complete handshake, which offered in another order."""
+        seen = self.handshake
+        if seen is None or seen.protocol != protocol or picked not in seen.offered or seen.picked not in suites:
+            return
+        if picked != seen.picked:
+            self.own_order = False
+        elif suites.index(picked) > 0 and self.own_order is None:
+            self.own_order = True
+
+    def likely(self, protocol: Protocol) -> frozenset[int]:
+        """What the server probably takes: both halves of each suite, key exchange and cipher, were seen in others.
+
+        What servers accept is mostly a product of the two, within the bounds of the standards.
+        """
+        found = self._likely.get(protocol)
+        if found is None:
+            found = self._likely[protocol] = frozenset(
+                number
+                for number in candidates(protocol)
+                if (halves := _halves(number))[0] in self._exchanges
+                and halves[1] in self._ciphers
+                and allowed(number, protocol)
+            )
+        return found
+
+    def following(self, protocol: Protocol, picked: Sequence[int]) -> tuple[int, ...]:
+        """What a server with its own order will pick after these: by an order that has foretold its latest picks.
+
+        That is the order of another version, or that of OpenSSL. Empty where neither has.
+        """
+        orders: dict[Protocol | None, Sequence[int]] = {
+            other: order for other, order in self._orders.items() if other != protocol
+        }
+        found: tuple[int, ...] = ()
+        for other, order in (orders | {None: openssl_order()}).items():
+            coming, streak = self._foretold.get((protocol, other), ((), 0))
+            streak = streak + 1 if coming[:1] == tuple(picked[-1:]) else 0
+            coming = self._after(picked, order)
+            self._foretold[protocol, other] = coming, streak
+            if streak >= PROVEN_BY and not found:
+                found = coming
+        return found
+
+    def _after(self, picked: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
+        """What comes in an order after the last pick, as far as it is known what the server takes of it.
+
+        Halves of suites that it did not pick though they came before are known not to be taken.
+        """
+        if picked[-1] not in order:
+            return ()
+        here, known = order.index(picked[-1]), frozenset(picked)
+        passed = [_halves(suite) for suite in order[:here] if suite not in known]
+        ciphers = {cipher for exchange, cipher in passed if exchange in self._exchanges}
+        exchanges = {exchange for exchange, cipher in passed if cipher in self._ciphers}
+        coming = []
+        for suite in order[here + 1 :]:
+            exchange, cipher = _halves(suite)
+            if suite in known or exchange in exchanges - self._exchanges or cipher in ciphers - self._ciphers:
+                continue
+            if exchange not in self._exchanges or cipher not in self._ciphers:
+                break
+            coming.append(suite)
+        return tuple(coming)
+
+
+def _halves(suite: int) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The key exchange with its authentication, and the cipher with its MAC."""
+    known = registered(suite)
+    return (known.key_exchange, known.authentication), (known.encryption, known.mac)
