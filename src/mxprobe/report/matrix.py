@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from mxprobe.facts import EndpointFacts, Order, ProtocolFacts, ProtocolState, Suite
 from mxprobe.report.layout import DETAIL_HANG, Piece, bounded, flow, piece
-from mxprobe.report.weak_suites import Weakness, weaknesses
-from mxprobe.terms import PROTOCOLS, Protocol
+from mxprobe.terms import PROTOCOLS, Protocol, State
 from mxprobe.tls.offer import Reached
+from mxprobe.tls.weak_suites import Weakness, weaknesses
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,7 +59,8 @@ def print_matrix(console: Console, facts: EndpointFacts, *, verbose: bool) -> No
             _print_suite_lines(console, protocol, answer.suites)
         else:
             flow(console, [_mark(suite) for suite in answer.suites], label=" " * SUITES_HANG, hang=SUITES_HANG, gap=1)
-    _print_legend(console, {suite.id: suite for suites in listed for suite in suites}.values(), listed)
+    counted = all(answer.complete for answer in facts.protocols.values() if answer.suites)
+    _print_legend(console, {suite.id: suite for suites in listed for suite in suites}.values(), listed, counted=counted)
 
 
 def same_matrix(one: EndpointFacts, other: EndpointFacts) -> bool:
@@ -67,7 +68,15 @@ def same_matrix(one: EndpointFacts, other: EndpointFacts) -> bool:
 
     def shown(protocols: Mapping[Protocol, ProtocolFacts]) -> dict[Protocol, tuple[object, ...]]:
         return {
-            protocol: (answer.state, answer.reason, answer.complete, answer.suites, answer.order, answer.undecided)
+            protocol: (
+                answer.state,
+                answer.reason,
+                answer.complete,
+                answer.suites,
+                answer.order,
+                answer.undecided,
+                answer.families,
+            )
             for protocol, answer in protocols.items()
         }
 
@@ -84,6 +93,8 @@ def _print_row(console: Console, protocol: Protocol, answer: ProtocolFacts | Non
         pieces.append(piece(f"{count} suite{'' if count == 1 else 's'}" if count else "suites unknown"))
         if answer.complete:
             pieces += [piece("complete"), piece(answer.reason)]
+        elif not answer.reason and any(state != "unknown" for state in answer.families.values()):
+            pieces += [piece("others were not asked for at this depth"), *_families(answer)]
         else:
             pieces.append(piece(f"incomplete: {answer.reason or 'no reason was recorded'}", "magenta"))
         if count > 1:
@@ -95,6 +106,18 @@ def _print_row(console: Console, protocol: Protocol, answer: ProtocolFacts | Non
         undecided = " ".join(bounded(answer.undecided, 6))
         pieces.append(piece(f"{len(answer.undecided)} undecided: {undecided}", "magenta"))
     flow(console, pieces, label=f"  {protocol:<8}{state:<8}", hang=HANG, style=_row_style(protocol, state))
+
+
+def _families(answer: ProtocolFacts) -> list[Piece]:
+    """The weak families, where they were asked for and not all suites."""
+
+    def names(state: State) -> str:
+        return ", ".join(family for family, known in answer.families.items() if known == state)
+
+    pieces = [piece(f"weak: {names('yes')}", "red") if names("yes") else piece("no weak families")]
+    if unknown := names("unknown"):
+        pieces = [*pieces[: bool(names("yes"))], piece(f"unknown whether weak: {unknown}", "magenta")]
+    return pieces
 
 
 def _not_finished(protocol: Protocol, suites: tuple[Suite, ...]) -> list[Piece]:
@@ -122,14 +145,19 @@ def _print_suite_lines(console: Console, protocol: Protocol, suites: tuple[Suite
         flow(console, pieces, label=f"{number:>{SUITES_HANG - 2}}. ", hang=SUITES_HANG)
 
 
-def _print_legend(console: Console, distinct: Iterable[Suite], listed: Iterable[tuple[Suite, ...]]) -> None:
-    """What the marks before suites mean, if any was printed; a suite of several protocols counts once."""
+def _print_legend(
+    console: Console, distinct: Iterable[Suite], listed: Iterable[tuple[Suite, ...]], *, counted: bool
+) -> None:
+    """What the marks before suites mean, if any was printed; a suite of several protocols counts once.
+
+    There is nothing to count where not all suites are known.
+    """
     marks: Counter[Weakness] = Counter()
     for suite in distinct:
         marks.update(weaknesses(suite.name, suite.iana))
     if marks:
-        counted = ", ".join(f"{count} {weakness}" for weakness, count in marks.most_common())
-        flow(console, [f"weak suites: {counted}"], label="  !", hang=HANG, style="red")
+        words = ", ".join(f"{count} {weakness}" if counted else weakness for weakness, count in marks.most_common())
+        flow(console, [f"weak suites: {words}"], label="  !", hang=HANG, style="red")
     if any(not suite.standard for suites in listed for suite in suites):
         flow(console, ["no standard allows the suite in this protocol version"], label="  ~", hang=HANG, style="yellow")
 

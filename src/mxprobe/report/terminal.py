@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mxprobe.facts import EndpointFacts, Report, Target
+from mxprobe.report.beyond_suites import print_beyond_suites, same_beyond_suites
 from mxprobe.report.certificate_block import print_certificates, same_certificates, validity, verification_words
 from mxprobe.report.layout import DETAIL_HANG, Piece, blank, bounded, flow, piece
 from mxprobe.report.matrix import REACHED_WORDS, print_matrix, same_matrix
@@ -230,6 +231,8 @@ def _print_details(console: Console, facts: EndpointFacts, before: tuple[Endpoin
         flow(console, [f"as {endpoint_words(twin)}"], label="  protocols", hang=DETAIL_HANG)
     else:
         print_matrix(console, facts, verbose=verbose)
+    if twin is None or not same_beyond_suites(twin, facts):
+        print_beyond_suites(console, facts, verbose=verbose)
     for answer in facts.profiles:
         got = f"{answer.protocol or ''} {answer.suite or ''}".strip()
         why = answer.reason or ("" if answer.state == "yes" else "no reason was recorded")

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 CLOSE_NOTIFY: Final = 0
+USER_CANCELED: Final = 90
 
 WARNING: Final = 1
 FATAL: Final = 2

@@ -26,10 +26,13 @@ from mxprobe.tls.code_points import (
     VERSIONS,
 )
 from mxprobe.tls.offer import Offer
-from mxprobe.tls.records import MessageReader, RecordReader, write_records
+from mxprobe.tls.records import MAX_PLAINTEXT, MessageReader, RecordReader, write_records
 from mxprobe.tls.wire import Reader, Truncated, WireError, block, join_numbers, numbers
 
 RANDOM_LENGTH = 32
+
+_NO_COMPRESSION = b"\1\0"
+_TLS13_ALONE = ("TLSv1.3",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +64,11 @@ class ClientHello:
         return tuple(number for number, _ in self.extensions)
 
 
-def encode_client_hello(offer: Offer, *, random: bytes, status_request: bool = False) -> bytes:
+def encode_client_hello(offer: Offer, *, random: bytes) -> bytes:
     """The bytes that make an offer: TLS records, or an SSLv2 record for the protocol SSLv2.
 
-    `random` is 32 bytes; session id, SSLv2 challenge and x25519 share derive from it. The SCSV of RFC 5746 is appended
-    to the suites unless the offer is for TLS 1.3 alone. `status_request` asks for an OCSP response.
+    `random` is 32 bytes; session id, SSLv2 challenge and key shares derive from it. The SCSV of RFC 5746 is appended
+    to the suites unless the offer is for TLS 1.3 alone.
 
     Raises:
         WireError: a value of the offer does not fit its field, or a key share is asked for that we do not have.
@@ -78,13 +81,23 @@ def encode_client_hello(offer: Offer, *, random: bytes, status_request: bool = F
     versions = offer.versions or (offer.protocol,)
     modern = "TLSv1.3" in versions
     suites = offer.suites
-    if EMPTY_RENEGOTIATION_INFO_SCSV not in suites and any(version != "TLSv1.3" for version in versions):
+    if versions != _TLS13_ALONE and EMPTY_RENEGOTIATION_INFO_SCSV not in suites:
         suites = (*suites, EMPTY_RENEGOTIATION_INFO_SCSV)
-    legacy_version = min(VERSIONS[offer.protocol], TLS1_2)
+    legacy_version = offer.legacy_version
+    if legacy_version is None:
+        legacy_version = min(VERSIONS[offer.protocol], TLS1_2)
     # A session id makes TLS 1.3 look like a resumption to middleboxes, RFC 8446 §D.4.
     session_id = hashlib.sha256(b"session id" + random).digest() if modern else b""
 
-    body = legacy_version.to_bytes(2, "big") + random + block(1, session_id) + numbers(2, 2, suites) + b"\1\0"
+    body = b"".join(
+        (
+            join_numbers((legacy_version,), 2),
+            random,
+            block(1, session_id),
+            numbers(2, 2, suites),
+            _NO_COMPRESSION if offer.compression == (0,) else numbers(1, 1, offer.compression),
+        )
+    )
     if offer.protocol != "SSLv3":
         tail = extensions.constant_extensions(
             versions,
@@ -92,16 +105,18 @@ def encode_client_hello(offer: Offer, *, random: bytes, status_request: bool = F
             offer.groups,
             offer.signature_schemes,
             modern or bool(offer.versions),
-            status_request,
+            offer.status_request,
+            offer.extensions,
         )
         if modern:
             tail += extensions.key_share(offer.key_shares, random)
-        if tail:
+        if tail or offer.least_length:
             # 6: the header of the message, and the length of the extensions.
-            tail += extensions.padding(len(body) + len(tail) + 6)
+            tail += extensions.padding(len(body) + len(tail) + 6, offer.least_length)
             body += block(2, tail)
     message = join_numbers((CLIENT_HELLO,), 1) + block(3, body)
-    return write_records(HANDSHAKE, SSL3 if offer.protocol == "SSLv3" else TLS1_0, message)
+    version = SSL3 if offer.protocol == "SSLv3" else TLS1_0
+    return write_records(HANDSHAKE, version, message, offer.record_length or MAX_PLAINTEXT)
 
 
 def decode_client_hello(data: bytes) -> ClientHello:

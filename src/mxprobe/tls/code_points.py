@@ -37,10 +37,13 @@ APPLICATION_DATA: Final = 23
 HELLO_REQUEST: Final = 0
 CLIENT_HELLO: Final = 1
 SERVER_HELLO: Final = 2
+ENCRYPTED_EXTENSIONS: Final = 8
 CERTIFICATE: Final = 11
 SERVER_KEY_EXCHANGE: Final = 12
 CERTIFICATE_REQUEST: Final = 13
 SERVER_HELLO_DONE: Final = 14
+CERTIFICATE_VERIFY: Final = 15
+FINISHED: Final = 20
 CERTIFICATE_STATUS: Final = 22
 SUPPLEMENTAL_DATA: Final = 23
 
@@ -50,14 +53,23 @@ STATUS_REQUEST: Final = 5
 SUPPORTED_GROUPS: Final = 10
 EC_POINT_FORMATS: Final = 11
 SIGNATURE_ALGORITHMS: Final = 13
+HEARTBEAT: Final = 15
+SIGNED_CERTIFICATE_TIMESTAMP: Final = 18
 PADDING: Final = 21
+ENCRYPT_THEN_MAC: Final = 22
 EXTENDED_MASTER_SECRET: Final = 23
+SESSION_TICKET: Final = 35
 SUPPORTED_VERSIONS: Final = 43
 PSK_KEY_EXCHANGE_MODES: Final = 45
+SIGNATURE_ALGORITHMS_CERT: Final = 50
 KEY_SHARE: Final = 51
+RENEGOTIATION_INFO: Final = 0xFF01
 
 EMPTY_RENEGOTIATION_INFO_SCSV: Final = 0x00FF
 """A suite number that says "I know secure renegotiation" (RFC 5746 §3.3); it never is chosen."""
+
+FALLBACK_SCSV: Final = 0x5600
+"""A suite number that says "I would have spoken a newer version" (RFC 7507 §2); it never is chosen."""
 
 GROUPS: Final = MappingProxyType(
     {
@@ -114,6 +126,7 @@ GROUPS: Final = MappingProxyType(
         4588: "X25519MLKEM768",
         4589: "SecP384r1MLKEM1024",
         4590: "curveSM2MLKEM768",
+        25497: "X25519Kyber768Draft00",
     }
 )
 """Key exchange groups under their names in IANA's "TLS Supported Groups"."""
@@ -121,6 +134,8 @@ GROUPS: Final = MappingProxyType(
 X25519: Final = 29
 SECP256R1: Final = 23
 SECP384R1: Final = 24
+SECP521R1: Final = 25
+X448: Final = 30
 
 # Best first, and the usual order of servers: x25519, the NIST curves, x448, then finite fields by size.
 TLS13_GROUPS: Final = (29, 23, 24, 25, 30, 256, 257, 258, 259, 260)
@@ -155,6 +170,52 @@ TLS12_SCHEMES: Final = (
     *(0x0708, 0x0101),  # SM2 (RFC 8998), RSA with MD5
 )
 """Signature schemes for hellos that offer TLS 1.2: every one that servers are known to have used, weak ones last."""
+
+SCHEMES: Final = MappingProxyType(
+    {
+        0x0101: "rsa_pkcs1_md5",
+        0x0102: "dsa_md5",
+        0x0201: "rsa_pkcs1_sha1",
+        0x0202: "dsa_sha1",
+        0x0203: "ecdsa_sha1",
+        0x0301: "rsa_pkcs1_sha224",
+        0x0302: "dsa_sha224",
+        0x0303: "ecdsa_sha224",
+        0x0401: "rsa_pkcs1_sha256",
+        0x0402: "dsa_sha256",
+        0x0403: "ecdsa_secp256r1_sha256",
+        0x0501: "rsa_pkcs1_sha384",
+        0x0502: "dsa_sha384",
+        0x0503: "ecdsa_secp384r1_sha384",
+        0x0601: "rsa_pkcs1_sha512",
+        0x0602: "dsa_sha512",
+        0x0603: "ecdsa_secp521r1_sha512",
+        0x0708: "sm2sig_sm3",
+        0x0804: "rsa_pss_rsae_sha256",
+        0x0805: "rsa_pss_rsae_sha384",
+        0x0806: "rsa_pss_rsae_sha512",
+        0x0807: "ed25519",
+        0x0808: "ed448",
+        0x0809: "rsa_pss_pss_sha256",
+        0x080A: "rsa_pss_pss_sha384",
+        0x080B: "rsa_pss_pss_sha512",
+        0x081A: "ecdsa_brainpoolP256r1tls13_sha256",
+        0x081B: "ecdsa_brainpoolP384r1tls13_sha384",
+        0x081C: "ecdsa_brainpoolP512r1tls13_sha512",
+        0x0840: "gostr34102012_256_intrinsic",
+        0x0841: "gostr34102012_512_intrinsic",
+        0x0904: "mldsa44",
+        0x0905: "mldsa65",
+        0x0906: "mldsa87",
+    }
+)
+"""Signature schemes under their names in IANA's "TLS SignatureScheme"; pairs of hash and signature of RFC 5246
+§7.4.1.4.1 that it does not name are named in its manner. Up to TLS 1.2 an ECDSA scheme names the hash alone."""
+
+
+def scheme_name(number: int) -> str:
+    """What a signature scheme is called, such as ``rsa_pss_rsae_sha256``; ``0x1234`` if it has no name."""
+    return SCHEMES.get(number) or f"0x{number:04X}"
 
 
 def group_name(number: int) -> str:

@@ -22,6 +22,8 @@ def ending_text(answer: Answer) -> str:
     match answer:
         case Chosen(ended_by=int(alert)):
             return f"picked a suite in {answer.protocol}, then sent {_alert(alert)}"
+        case Chosen(fault=str(fault)) if fault:
+            return f"answered with {answer.protocol}, and then: {fault}"
         case Chosen():
             return f"answered with {answer.protocol}"
         case Refused(alert=int(alert)):

@@ -21,6 +21,10 @@ Reached = Literal["selected", "flight-complete", "handshake-complete"]
 A ServerHello alone is not support: some servers pick what they can never finish.
 """
 
+Sentinel = Literal["to TLSv1.2", "to TLSv1.1 or older"]
+"""What the last bytes of a server's random say of it: that it speaks TLS 1.3 and was asked for TLS 1.2, or that it
+speaks one of these and was asked for less (RFC 8446 §4.1.3)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
@@ -31,6 +35,12 @@ class Offer:
     `groups`, `signature_schemes` and `key_shares` are code points; None means the usual ones of the
     protocol. Key shares are empty by default, so that a TLS 1.3 server answers HelloRetryRequest.
     `server_name` is the SNI. `attempt` tells a repeated question from its first asking.
+
+    The rest makes peculiar hellos, to see what a server does about them. `compression` are code points.
+    `status_request` asks for an OCSP response. `extensions` are further ones, verbatim: type and body; one that the
+    hello has anyway is replaced. `legacy_version` is written in the place of the version, and says nothing else.
+    `record_length` is the most that a record holds (a fragmented hello), `least_length` how long the hello is made by
+    padding, in bytes without record headers.
     """
 
     protocol: Protocol
@@ -41,6 +51,12 @@ class Offer:
     signature_schemes: tuple[int, ...] | None = None
     key_shares: tuple[int, ...] = ()
     attempt: int = 1
+    compression: tuple[int, ...] = (0,)
+    status_request: bool = False
+    extensions: tuple[tuple[int, bytes], ...] = ()
+    legacy_version: int | None = None
+    record_length: int | None = None
+    least_length: int = 0
 
     # Sweeps look offers up all the time, and hundreds of suites take long to hash.
     hashed: int = field(init=False, repr=False, compare=False)
@@ -58,8 +74,15 @@ class Chosen:
 
     `protocol` is what the server answered with and may be lower than was asked. `certificates` is the
     Certificate message, DER, leaf first. `group` is the code point of HelloRetryRequest, key_share or
-    ServerKeyExchange; `dh_bits` the size of the prime of a DHE key, which names no group; `ended_by` the alert
-    that stopped a flight before it was complete.
+    ServerKeyExchange; `dh_bits` the size of the prime of a DHE key, which names no group, and `dh_prime` the prime's
+    SHA-256 in hexadecimal; `scheme` the signature scheme with which the key is signed, which versions before TLS 1.2
+    do not name. `ended_by` is the alert that stopped a flight before it was complete. `fault` says why an encrypted
+    flight of TLS 1.3 could not be read to its end; empty where nothing was wrong with it.
+
+    `extensions` are the types of the extensions of the ServerHello or HelloRetryRequest, in order and bounded; after
+    them come those of EncryptedExtensions and of the leaf's entry in the Certificate, where a flight was decrypted;
+    `heartbeat` the mode of RFC 6520 among them, `downgrade` what the end of the random says of a server that speaks
+    something newer (RFC 8446 §4.1.3), `staple` whether a CertificateStatus message came.
     """
 
     kind: Literal["chosen"] = "chosen"
@@ -70,8 +93,16 @@ class Chosen:
     certificates: tuple[bytes, ...] = ()
     group: int | None = None
     dh_bits: int | None = None
+    dh_prime: str | None = None
+    scheme: int | None = None
     hello_retry: bool = False
     ended_by: int | None = None
+    fault: str = ""
+    extensions: tuple[int, ...] = ()
+    compression: int = 0
+    heartbeat: int | None = None
+    downgrade: Sentinel | None = None
+    staple: bool = False
     seconds: float = 0.0
 
 

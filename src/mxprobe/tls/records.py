@@ -30,12 +30,13 @@ MAX_STREAM: Final = 512 * 1024
 _CONTENT_TYPES = frozenset((CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA))
 
 
-def write_records(content_type: int, version: int, payload: bytes) -> bytes:
-    """`payload` as one or more records of that type and version."""
+def write_records(content_type: int, version: int, payload: bytes, longest: int = MAX_PLAINTEXT) -> bytes:
+    """`payload` as one or more records of that type and version, of at most `longest` bytes each."""
     start = bytes((content_type, version >> 8, version & 0xFF))
-    if len(payload) <= MAX_PLAINTEXT:
+    longest = max(1, min(longest, MAX_PLAINTEXT))
+    if len(payload) <= longest:
         return start + len(payload).to_bytes(2, "big") + payload
-    pieces = (payload[at : at + MAX_PLAINTEXT] for at in range(0, len(payload), MAX_PLAINTEXT))
+    pieces = (payload[at : at + longest] for at in range(0, len(payload), longest))
     return b"".join([start + len(piece).to_bytes(2, "big") + piece for piece in pieces])
 
 

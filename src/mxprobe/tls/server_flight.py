@@ -1,4 +1,4 @@
-"""What a server sends after our ClientHello, read as far as it is in the clear: the answer to an offer.
+"""What a server sends after our ClientHello, read as far as we can: the answer to an offer.
 
 No sockets: bytes come in by `feed` in any pieces, and the answer does not depend on the pieces. Nothing a server sends
 raises. Until its ServerHello, what is not the protocol makes a `Garbled`. After it the server has picked a suite, so
@@ -7,7 +7,7 @@ whatever follows, the answer is `Chosen`: its `reached` says how far the flight 
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from mxprobe.tls import sslv2
 from mxprobe.tls.alerts import CLOSE_NOTIFY, FATAL, WARNING
@@ -35,6 +35,9 @@ from mxprobe.tls.server_messages import (
 )
 from mxprobe.tls.wire import WireError
 
+if TYPE_CHECKING:
+    from mxprobe.tls.encrypted_flight import EncryptedFlight
+
 MAX_EVIDENCE: Final = 64
 """How many bytes of a garbled reply are kept: enough to tell what spoke, small enough to store."""
 
@@ -58,14 +61,17 @@ class ServerFlight:
     """Reads the reply to one offer.
 
     Give it the bytes as they come until it has the answer, or tell it how the connection ended. `seconds` of the
-    answer is left for those who have a clock.
+    answer is left for those who have a clock. `sent` is the hello of the offer, as it was written: with it, the flight
+    of a TLS 1.3 server that took a key share is read to its Finished; without it, that ends with the ServerHello.
     """
 
     __slots__ = (
         "_alert",
         "_answer",
         "_certificates",
+        "_encrypted",
         "_evidence",
+        "_fault",
         "_hello",
         "_ignored",
         "_key",
@@ -73,12 +79,15 @@ class ServerFlight:
         "_offer",
         "_order",
         "_records",
+        "_sent",
         "_sslv2",
+        "_staple",
         "_warning",
     )
 
-    def __init__(self, offer: Offer) -> None:
+    def __init__(self, offer: Offer, *, sent: bytes = b"") -> None:
         self._offer = offer
+        self._sent = sent
         self._answer: Ending | None = None
         self._evidence = b""
         self._records = RecordReader()
@@ -91,6 +100,14 @@ class ServerFlight:
         self._order = 0
         self._certificates: tuple[bytes, ...] = ()
         self._key = ServerKey()
+        self._staple = False
+        self._encrypted: EncryptedFlight | None = None
+        self._fault = ""
+
+    @property
+    def farewell(self) -> bytes | None:
+        """The bytes to leave with where they have to be encrypted; None where an alert in plain text is understood."""
+        return None if self._encrypted is None else self._encrypted.farewell()
 
     def feed(self, data: bytes) -> Ending | None:
         """Take bytes as they came; the answer once it is known, until then None.
@@ -153,7 +170,9 @@ class ServerFlight:
             if record is None:
                 return None
             content_type, fragment = record
-            if content_type == HANDSHAKE:
+            if self._encrypted is not None:
+                answer = self._decrypt(self._encrypted, content_type, fragment)
+            elif content_type == HANDSHAKE:
                 answer = self._handshake(fragment)
             elif content_type == ALERT:
                 answer = self._alerts(fragment)
@@ -210,7 +229,18 @@ class ServerFlight:
         if hello.protocol != "TLSv1.3":
             return None
         # All that follows is encrypted, or a second ServerHello after our second hello.
-        return self._chosen("selected")
+        if self._sent and self._offer.key_shares and not hello.hello_retry:
+            if self._messages.held:
+                raise WireError("more in the record of a ServerHello of TLS 1.3")
+            from mxprobe.tls.encrypted_flight import open_flight  # few runs need it
+
+            self._encrypted = open_flight(self._sent, self._offer.key_shares, hello, body)
+        return self._chosen("selected") if self._encrypted is None else None
+
+    def _decrypt(self, flight: EncryptedFlight, content_type: int, fragment: bytes) -> Ending | None:
+        if not flight.read(content_type, fragment):
+            return None
+        return self._chosen("flight-complete") if flight.finished else self._cut(flight.alert)
 
     def _after_hello(self, kind: int, body: bytes) -> Ending | None:
         order = _ORDER.get(kind, 0)
@@ -219,6 +249,9 @@ class ServerFlight:
         self._order = order
         if kind == CERTIFICATE:
             self._certificates = read_certificate(body)
+        elif kind == CERTIFICATE_STATUS:
+            # An empty one is no response (RFC 6066 §8: the response is 1 to 2^24-1 bytes).
+            self._staple = len(body) > 4
         elif kind == SERVER_KEY_EXCHANGE:
             self._key = read_server_key(body)
         elif kind == SERVER_HELLO_DONE:
@@ -236,15 +269,24 @@ class ServerFlight:
 
     def _chosen(self, reached: Reached, ended_by: int | None = None) -> Chosen:
         assert self._hello is not None
+        encrypted = self._encrypted
         return Chosen(
             protocol=self._hello.protocol,
             suite=self._hello.suite,
             reached=reached,
-            certificates=self._certificates,
+            certificates=self._certificates if encrypted is None else encrypted.certificates,
             group=self._hello.group if self._hello.group is not None else self._key.group,
             dh_bits=self._key.dh_bits,
+            dh_prime=self._key.dh_prime,
             hello_retry=self._hello.hello_retry,
             ended_by=ended_by,
+            scheme=self._key.scheme if encrypted is None else encrypted.signature_scheme,
+            staple=self._staple if encrypted is None else bool(encrypted.ocsp_response),
+            extensions=self._hello.extensions + (() if encrypted is None else encrypted.extension_types),
+            compression=self._hello.compression,
+            heartbeat=self._hello.heartbeat,
+            downgrade=self._hello.downgrade,
+            fault=self._fault,
         )
 
     def _cut(self, alert: int | None = None) -> Chosen | None:
@@ -253,6 +295,8 @@ class ServerFlight:
 
     def _broken(self, reason: str) -> Chosen | Garbled:
         consumed = self._sslv2.consumed if self._sslv2 is not None else self._records.consumed
+        if self._hello is not None and self._hello.protocol == "TLSv1.3":
+            self._fault = reason
         return self._cut() or self._garbled(reason, self._evidence[:consumed])
 
     def _garbled(self, reason: str, data: bytes | None = None) -> Garbled:

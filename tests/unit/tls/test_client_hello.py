@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ offers = st.builds(
     groups=st.none() | lists16,
     signature_schemes=st.none() | lists16,
     key_shares=st.lists(st.sampled_from((29, 23, 24)), unique=True).map(tuple),
+    compression=st.sampled_from(((0,), (1, 0), (1, 64, 0))),
+    status_request=st.booleans(),
+    # by number not one that the hello has anyway, nor one that tlslite reads as something particular
+    extensions=st.dictionaries(st.integers(0x2000, 0x2FFF), st.binary(max_size=9), max_size=3).map(
+        lambda found: tuple(found.items())
+    ),
+    legacy_version=st.none() | st.integers(0x0301, 0x0310),
+    least_length=st.sampled_from((0, 300, 600, 1800)),
 )
 
 
@@ -62,8 +71,8 @@ def test_an_offer_comes_back(offer: Offer, random: bytes) -> None:
     scsv = () if versions == ("TLSv1.3",) or 0xFF in offer.suites else (0xFF,)
     assert hello.suites == offer.suites + scsv
     assert hello.random == random
-    assert hello.compression == (0,)
-    assert hello.legacy_version == min(VERSIONS[offer.protocol], 0x0303)
+    assert hello.compression == offer.compression
+    assert hello.legacy_version == (offer.legacy_version or min(VERSIONS[offer.protocol], 0x0303))
     if offer.protocol == "SSLv3":
         assert (hello.record_version, hello.extensions) == (0x0300, ())
         return
@@ -76,6 +85,29 @@ def test_an_offer_comes_back(offer: Offer, random: bytes) -> None:
     if offer.signature_schemes is not None:
         assert hello.signature_schemes == (offer.signature_schemes or None)
     assert hello.key_shares == (offer.key_shares if "TLSv1.3" in versions else None)
+    assert set(offer.extensions) <= set(hello.extensions)
+    assert (5 in hello.extension_types) == offer.status_request
+
+
+@given(offers, st.integers(1, 700))
+def test_a_fragmented_hello_is_the_same_hello(offer: Offer, longest: int) -> None:
+    plain = encode_client_hello(offer, random=RANDOM)
+    pieces = encode_client_hello(replace(offer, record_length=longest), random=RANDOM)
+    assert decode_client_hello(pieces) == decode_client_hello(plain)
+    assert len(pieces) - len(plain) == 5 * (-(-(len(plain) - 5) // longest) - 1)
+
+
+@given(offers)
+def test_a_hello_is_as_long_as_it_should_be_at_least(offer: Offer) -> None:
+    length = len(encode_client_hello(offer, random=RANDOM)) - 5
+    if offer.protocol != "SSLv3":
+        assert length >= offer.least_length
+        assert not 256 <= length <= 511 or not decode_client_hello(encode_client_hello(offer, random=RANDOM)).extensions
+
+
+def test_an_extension_that_is_there_anyway_is_replaced() -> None:
+    hello = decode_client_hello(hello_of("TLSv1.2", extensions=((35, b"ticket"),)))
+    assert [body for number, body in hello.extensions if number == 35] == [b"ticket"]
 
 
 @given(offers)
@@ -111,17 +143,13 @@ def test_the_usual_extensions_of_each_version() -> None:
     # By number: server_name 0, groups 10, point formats 11, signature_algorithms 13, extended_master_secret 23,
     # supported_versions 43, psk_key_exchange_modes 45, key_share 51 (IANA); padding 21 comes by length alone.
     assert types("SSLv3") == set()
-    assert types("TLSv1") - {21} == types("TLSv1.1") - {21} == {0, 10, 11, 23}
-    assert types("TLSv1.2") - {21} == {0, 10, 11, 13, 23}
+    # and heartbeat 15, signed_certificate_timestamp 18, encrypt_then_mac 22, session_ticket 35
+    assert types("TLSv1") - {21} == types("TLSv1.1") - {21} == {0, 10, 11, 15, 18, 22, 23, 35}
+    assert types("TLSv1.2") - {21} == {0, 10, 11, 13, 15, 18, 22, 23, 35}
     assert types("TLSv1.3") - {21} == {0, 10, 13, 43, 45, 51}
     both = ("TLSv1.3", "TLSv1.2")
-    assert types("TLSv1.3", versions=both) - {21} == {0, 10, 11, 13, 23, 43, 45, 51}
-    assert (
-        5
-        in decode_client_hello(
-            encode_client_hello(Offer(protocol="TLSv1.2", suites=(1,)), random=RANDOM, status_request=True)
-        ).extension_types
-    )
+    assert types("TLSv1.3", versions=both) - {21} == {0, 10, 11, 13, 22, 23, 35, 43, 45, 51}
+    assert 5 in types("TLSv1.2", status_request=True)
 
 
 def test_a_hello_for_tls13_alone_lists_only_what_tls13_allows() -> None:
@@ -204,8 +232,8 @@ def test_key_shares_are_points_of_their_curves() -> None:
 
 
 def test_what_cannot_be_offered_is_refused() -> None:
-    with pytest.raises(WireError, match="no key share for group 25"):
-        hello_of("TLSv1.3", key_shares=(25,))
+    with pytest.raises(WireError, match="no key share for group 256"):
+        hello_of("TLSv1.3", key_shares=(256,))
     with pytest.raises(WireError, match="32 bytes of random expected, 3 given"):
         encode_client_hello(Offer(protocol="TLSv1.2", suites=(1,)), random=b"abc")
     with pytest.raises(WireError, match="does not fit in 2 bytes"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from mxprobe.tls.client_hello import encode_client_hello
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent
+from mxprobe.tls.primes import prime_name
 from mxprobe.tls.server_flight import ServerFlight
 from mxprobe.tls.server_messages import ServerKey, read_server_key
 from servers.certificates import Authority, Issued, make_leaf
@@ -49,6 +52,15 @@ def ecdsa() -> Issued:
 def answer_to(offer: Offer, flight: bytes) -> Answer:
     reader = ServerFlight(offer)
     return reader.feed(flight) or reader.end("eof")
+
+
+def the_pick_of(answer: Answer) -> Answer:
+    """An answer without what its extensions and signature say."""
+    return (
+        replace(answer, extensions=(), scheme=None, downgrade=None, heartbeat=None)
+        if isinstance(answer, Chosen)
+        else answer
+    )
 
 
 def ask_openssl(context: Any, protocol: Any, *suites: int, **options: Any) -> Answer:
@@ -113,7 +125,7 @@ def test_openssl_chooses_what_it_is_configured_for(
 ) -> None:
     context = openssl_server(issued(), oldest=protocol, newest=protocol, ciphers=cipher)
     answer = ask_openssl(context, protocol, 0x0005, suite, 0xC010)
-    assert answer == Chosen(
+    assert the_pick_of(answer) == Chosen(
         protocol=protocol,
         suite=suite,
         reached="flight-complete",
@@ -125,7 +137,7 @@ def test_openssl_chooses_what_it_is_configured_for(
 def test_anonymous_suites_have_no_certificate() -> None:
     context = openssl_server(ciphers="AECDH-AES128-SHA")
     answer = ask_openssl(context, "TLSv1", 0xC018)
-    assert answer == Chosen(protocol="TLSv1", suite=0xC018, reached="flight-complete", group=29)
+    assert the_pick_of(answer) == Chosen(protocol="TLSv1", suite=0xC018, reached="flight-complete", group=29)
 
 
 def test_the_whole_chain_is_kept_leaf_first() -> None:
@@ -149,6 +161,7 @@ def test_the_size_of_a_finite_field_is_that_of_the_configured_prime(tmp_path: Pa
         answer = ask_openssl(context, protocol, suite)
         assert isinstance(answer, Chosen)
         assert (answer.suite, answer.dh_bits, answer.group) == (suite, 1024, None)
+        assert prime_name(answer.dh_prime or "") == "Oakley group 2"
         assert answer.reached == "flight-complete"
 
 
@@ -161,7 +174,8 @@ def test_a_certificate_request_is_part_of_the_flight() -> None:
 def test_an_sslv3_server_answers_with_sslv3() -> None:
     for protocol, newest in (("SSLv3", (3, 0)), ("TLSv1.2", (3, 0)), ("SSLv3", (3, 3))):
         answer = ask_tlslite(rsa(), protocol, 0x0035, maxVersion=newest)
-        assert answer == Chosen(protocol="SSLv3", suite=0x0035, reached="flight-complete", certificates=rsa().chain)
+        expected = Chosen(protocol="SSLv3", suite=0x0035, reached="flight-complete", certificates=rsa().chain)
+        assert the_pick_of(answer) == expected
 
 
 def hello_retry(group: int) -> bytes:
@@ -200,7 +214,7 @@ def test_tlslite_takes_a_hello_without_key_shares_too() -> None:
 def test_with_a_key_share_a_tls13_server_goes_on(share: int) -> None:
     offer = {"groups": (share,), "key_shares": (share,)}
     answer = ask_openssl(openssl_server(rsa()), "TLSv1.3", 0x1301, **offer)
-    assert answer == Chosen(protocol="TLSv1.3", suite=0x1301, group=share)
+    assert the_pick_of(answer) == Chosen(protocol="TLSv1.3", suite=0x1301, group=share)
 
 
 def test_a_hello_of_all_versions_gets_the_highest_of_the_server() -> None:
@@ -455,6 +469,11 @@ def block(data: bytes) -> bytes:
     return len(data).to_bytes(2, "big") + data
 
 
+def prime(number: int) -> str:
+    """How a prime is known."""
+    return sha256(number.to_bytes(number.bit_length() // 8, "big")).hexdigest()
+
+
 POINT = b"\x41\x04" + bytes(64)
 SIGNATURE = block(b"s" * 256)
 FIELD = block(OAKLEY_2.to_bytes(128, "big")) + block(b"\x02") + block(b"\x7f" * 128)
@@ -464,7 +483,7 @@ FIELD = block(OAKLEY_2.to_bytes(128, "big")) + block(b"\x02") + block(b"\x7f" * 
     ("body", "key"),
     [
         # RFC 8422 §5.4, with the signature of TLS 1.2, of TLS 1.0, and anonymous
-        (b"\x03\x00\x17" + POINT + b"\x04\x01" + SIGNATURE, ServerKey(group=23)),
+        (b"\x03\x00\x17" + POINT + b"\x04\x01" + SIGNATURE, ServerKey(group=23, scheme=0x0401)),
         (b"\x03\x00\x17" + POINT + SIGNATURE, ServerKey(group=23)),
         (b"\x03\x00\x17" + POINT, ServerKey(group=23)),
         (b"\x03\x1a\x1a" + POINT, ServerKey(group=0x1A1A)),
@@ -472,13 +491,18 @@ FIELD = block(OAKLEY_2.to_bytes(128, "big")) + block(b"\x02") + block(b"\x7f" * 
         (block(b"") + b"\x03\x00\x17" + POINT, ServerKey(group=23)),
         (block(b"hint") + b"\x03\x00\x17" + POINT, ServerKey(group=23)),
         # RFC 5246 §7.4.3, and RFC 4279 §3 with a hint
-        (FIELD + b"\x04\x01" + SIGNATURE, ServerKey(dh_bits=1024)),
-        (FIELD + SIGNATURE, ServerKey(dh_bits=1024)),
-        (FIELD, ServerKey(dh_bits=1024)),
-        (block(b"") + FIELD, ServerKey(dh_bits=1024)),
-        (block(b"hint") + FIELD, ServerKey(dh_bits=1024)),
+        (FIELD + b"\x04\x01" + SIGNATURE, ServerKey(dh_bits=1024, dh_prime=prime(OAKLEY_2), scheme=0x0401)),
+        (FIELD + SIGNATURE, ServerKey(dh_bits=1024, dh_prime=prime(OAKLEY_2))),
+        (FIELD, ServerKey(dh_bits=1024, dh_prime=prime(OAKLEY_2))),
+        (block(b"") + FIELD, ServerKey(dh_bits=1024, dh_prime=prime(OAKLEY_2))),
+        (block(b"hint") + FIELD, ServerKey(dh_bits=1024, dh_prime=prime(OAKLEY_2))),
+        # leading zeros do not make it another prime
+        (block(b"\0" + OAKLEY_2.to_bytes(128, "big")) + FIELD[130:], ServerKey(dh_bits=1024, dh_prime=prime(OAKLEY_2))),
         # a prime of 6144 bits: its length starts with the 3 of named_curve
-        (block(b"\xff" * 768) + block(b"\x02") + block(b"\x7f" * 768), ServerKey(dh_bits=6144)),
+        (
+            block(b"\xff" * 768) + block(b"\x02") + block(b"\x7f" * 768),
+            ServerKey(dh_bits=6144, dh_prime=prime(2**6144 - 1)),
+        ),
         # an explicit curve, a hint alone, nothing, garbage
         (b"\x01\x00\x01\x17" + POINT, ServerKey()),
         (block(b"hint"), ServerKey()),
@@ -490,6 +514,62 @@ FIELD = block(OAKLEY_2.to_bytes(128, "big")) + block(b"\x02") + block(b"\x7f" * 
 )
 def test_an_ephemeral_key_is_known_by_its_structure(body: bytes, key: ServerKey) -> None:
     assert read_server_key(body) == key
+
+
+# What comes with a ServerHello.
+
+
+def test_openssl_tells_what_it_does_beyond_suites() -> None:
+    """OpenSSL does secure renegotiation, tickets and extended master secrets; encrypt-then-MAC where there is a MAC."""
+    for protocol, suite, more in (("TLSv1.2", 0xC02F, set()), ("TLSv1.2", 0x002F, {22}), ("TLSv1", 0x002F, {22})):
+        answer = ask_openssl(openssl_server(rsa(), newest="TLSv1.2"), protocol, suite)
+        assert isinstance(answer, Chosen)
+        # renegotiation_info 0xFF01, session_ticket 35, extended_master_secret 23, encrypt_then_mac 22 (IANA)
+        assert set(answer.extensions) - {11} == {0xFF01, 35, 23} | more
+        assert (answer.compression, answer.heartbeat, answer.staple) == (0, None, False)
+
+
+def test_a_downgrade_is_told_by_the_end_of_the_random() -> None:
+    # RFC 8446 §4.1.3
+    for newest, protocol, told in (
+        ("TLSv1.3", "TLSv1.2", "to TLSv1.2"),
+        ("TLSv1.3", "TLSv1.1", "to TLSv1.1 or older"),
+        ("TLSv1.2", "TLSv1.2", None),
+    ):
+        answer = ask_openssl(openssl_server(rsa(), newest=newest), protocol, 0xC013)
+        assert isinstance(answer, Chosen)
+        assert answer.downgrade == told
+
+
+@pytest.mark.parametrize("scheme", [0x0804, 0x0806, 0x0401, 0x0601])
+def test_the_signature_scheme_is_the_one_that_was_left_to_choose(scheme: int) -> None:
+    answer = ask_openssl(openssl_server(rsa(), newest="TLSv1.2"), "TLSv1.2", 0xC02F, signature_schemes=(scheme,))
+    assert isinstance(answer, Chosen)
+    assert answer.scheme == scheme
+
+
+def test_before_tls12_no_scheme_is_named() -> None:
+    answer = ask_openssl(openssl_server(rsa()), "TLSv1.1", 0xC013)
+    assert isinstance(answer, Chosen)
+    assert (answer.group, answer.scheme) == (29, None)
+
+
+def test_compression_heartbeat_and_staple_are_told() -> None:
+    extensions = b"\x00\x0f\x00\x01\x02" + b"\x00\x12\x00\x00"  # heartbeat, peer_not_allowed_to_send; SCT
+    body = b"\x03\x03" + RANDOM + b"\0" + b"\xc0\x2f" + b"\1" + len(extensions).to_bytes(2, "big") + extensions
+    status = message(22, bytes.fromhex("01000003aabbcc"))
+    answer = answer_to(OFFER, record(22, message(2, body), CERTIFICATE, status, DONE))
+    assert isinstance(answer, Chosen)
+    assert (answer.compression, answer.extensions, answer.heartbeat, answer.staple) == (1, (15, 18), 2, True)
+
+
+def test_of_endless_extensions_the_first_are_kept() -> None:
+    extensions = b"".join(number.to_bytes(2, "big") + b"\0\0" for number in range(1000, 9000))
+    body = b"\x03\x03" + RANDOM + b"\0" + b"\xc0\x2f" + b"\0" + len(extensions).to_bytes(2, "big") + extensions
+    hello = message(2, body)
+    answer = answer_to(OFFER, record(22, hello[: 2**14]) + record(22, hello[2**14 :], DONE))
+    assert isinstance(answer, Chosen)
+    assert answer.extensions == tuple(range(1000, 1064))
 
 
 @given(st.binary(max_size=80))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 Weakness = Literal["NULL", "anonymous", "export", "RC4", "DES", "3DES", "MD5"]
+WEAKNESSES: tuple[Weakness, ...] = get_args(Weakness)
 
 _WORD = re.compile(r"[^A-Za-z0-9]+")
 _TRIPLE_DES = frozenset({"3DES", "CBC3", "EDE3"})

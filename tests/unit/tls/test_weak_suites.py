@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mxprobe.report.weak_suites import weaknesses
+from mxprobe.tls.weak_suites import weaknesses
 
 CATALOGUES = Path(__file__).parents[3] / "data" / "openssl"
 
