@@ -13,7 +13,10 @@ from typing import Literal
 from mxprobe.routing.route import Route
 from mxprobe.smtp.replies import Reply
 from mxprobe.terms import Protocol, Service, State
+from mxprobe.tls.behaviours import NameEffect
+from mxprobe.tls.free_facts import Feature, FiniteField
 from mxprobe.tls.offer import Reached, Stage
+from mxprobe.tls.weak_suites import Weakness
 from mxprobe.trust.certificate import Certificate
 from mxprobe.trust.names import NameMatch
 from mxprobe.trust.verification import Verification
@@ -21,6 +24,9 @@ from mxprobe.trust.verification import Verification
 StarttlsState = Literal["works", "offered-but-broken", "refused", "not-offered", "unknown"]
 ProtocolState = Literal["accepted", "refused", "unknown"]
 Order = Literal["server", "client", "unknown"]
+SweepState = Literal["swept", "same-as", "confirmed"]
+"""Where the suites are from: asked one by one; those of a twin, or those of an earlier time, after a fingerprint that
+was the same."""
 Severity = Literal["critical", "warning", "info", "ok"]
 
 
@@ -48,11 +54,63 @@ class Suite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The groups or signature schemes of one version, by IANA's names, in the server's order if `order` is *server*.
+
+    `complete` is false when others may be accepted, too: `reason` says why, and `undecided` which where that was asked.
+    """
+
+    state: ProtocolState
+    names: tuple[str, ...] = ()
+    order: Order = "unknown"
+    complete: bool = False
+    reason: str = ""
+    undecided: tuple[str, ...] = ()
+    hellos: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What a server does beside agreeing on suites; None where that was not asked, or where no version has it."""
+
+    extended_master_secret: Feature | None = None
+    encrypt_then_mac: Feature | None = None
+    secure_renegotiation: Feature | None = None
+    session_tickets: Feature | None = None
+    heartbeat: Feature | None = None
+    certificate_timestamps: Feature | None = None
+    downgrade_sentinel: Feature | None = None
+    compression: Feature | None = None
+    ocsp_staple: Feature | None = None
+    fallback_scsv: Feature | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """What a server stumbles over: *yes* where it copes. None where that was not asked.
+
+    `max_suites` is set where longer offers failed; `server_name` says what comes without a server name.
+    """
+
+    max_suites: int | None = None
+    grease: Feature | None = None
+    newer_version: Feature | None = None
+    large_hello: Feature | None = None
+    fragmented_hello: Feature | None = None
+    server_name: NameEffect | None = None
+
+
+CertificateKind = Literal["RSA", "RSA-PSS", "ECDSA", "EdDSA", "DSA"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolFacts:
     """What one protocol version was answered. `complete` is false when suites may be missing from `suites`.
 
     `reason` quotes the alert or ending behind `refused` and `unknown`. `hellos` is how many ClientHellos it took;
-    `undecided` the suites of which we do not know (only counted when all of a protocol is unknown).
+    `undecided` the suites of which we do not know (only counted when all of a protocol is unknown). `groups` and
+    `schemes` are None where nothing was seen of them; `dh` are the finite fields of DHE keys that were seen.
+    `families` says of each weak family whether the version takes suites of it; empty where it is not accepted.
     """
 
     state: ProtocolState
@@ -62,6 +120,10 @@ class ProtocolFacts:
     order: Order = "unknown"
     hellos: int = 0
     undecided: tuple[str, ...] = ()
+    groups: Listing | None = None
+    schemes: Listing | None = None
+    dh: tuple[FiniteField, ...] = ()
+    families: dict[Weakness, State] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +153,12 @@ class EndpointFacts:
     """All that one probe saw at one endpoint. `early_bytes` (hex) followed the 220 to STARTTLS in clear text.
 
     `server_name` is the SNI that was sent; None where the host is an address, or where the server knows no such name.
-    `endings` counts how connections ended other than by an answer to a hello, by their text.
+    `endings` counts how connections ended other than by an answer to a hello, by their text. `certificate_kinds` says
+    of each kind of key whether the server has a certificate with one; empty where nothing was asked that tells.
+
+    `sweep` is set where all suites were asked for, and says where `protocols`, and what else a sweep brings, are from;
+    `swept_at` when that sweep was begun, `same_as` the endpoint that it was made at if it is not this one,
+    `sweep_reason` what differed from a sweep that this endpoint was compared with, or why that was not known.
     """
 
     host: str
@@ -115,6 +182,13 @@ class EndpointFacts:
     name_match: NameMatch | None = None
     profiles: tuple[ProfileAnswer, ...] = ()
     endings: dict[str, int] = field(default_factory=dict)
+    features: Features | None = None
+    quirks: Quirks | None = None
+    certificate_kinds: dict[CertificateKind, Feature] = field(default_factory=dict)
+    sweep: SweepState | None = None
+    same_as: str | None = None
+    swept_at: datetime | None = None
+    sweep_reason: str = ""
 
 
 EvidenceValue = str | int | float | bool | None | tuple[str, ...]

@@ -7,8 +7,6 @@ hangs its timeout is short, and all others are as patient as ever.
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -20,36 +18,16 @@ from mxprobe.facts import StarttlsState
 from mxprobe.probing.prober import Prober
 from mxprobe.terms import PROTOCOLS, State, parse_next_hop
 from mxprobe.tls.offer import Stage
-from mxprobe.tls.suites import suite
-from servers.openssl_server import openssl_server
+from servers.claims import assert_nothing_untrue
 from servers.postfix import postfix_server
 from servers.relay import Failure, relay
-from servers.running import RunningServer, Suites, free_port
+from servers.running import RunningServer, free_port
 from servers.smtp_front import AfterStarttls, Script, smtp_front
+
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 HELLOS_WITHOUT_TLS = 13
 """What a server may cost that answers nothing in TLS: the natural hello, and each version's twice."""
-
-
-@pytest.fixture(autouse=True)
-async def nothing_is_left_behind() -> AsyncIterator[None]:
-    """No task goes on after a test; pytest takes a socket that was not closed for a failure."""
-    yield
-    assert asyncio.all_tasks() == {asyncio.current_task()}
-    gc.collect()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RunningServer]:
-    """A TLS server with few suites."""
-    with openssl_server(cipher="ECDHE+AES128:AES256-SHA:ADH-AES128-SHA:@SECLEVEL=0") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def server_with_many_suites() -> Iterator[RunningServer]:
-    with openssl_server() as running:
-        yield running
 
 
 async def probed(port: int, settings: ProbeSettings | None = None) -> tuple[Target, EndpointFacts]:
@@ -79,22 +57,6 @@ def assert_nothing_is_said_of_tls(facts: EndpointFacts) -> None:
     assert facts.certificates == ()
     assert facts.verification is None
     assert facts.name_match is None
-
-
-def assert_nothing_untrue(facts: EndpointFacts, expected: Suites) -> None:
-    """What is claimed of a server that accepts `expected` is so, whatever part of it was found out."""
-    assert tuple(facts.protocols) == PROTOCOLS
-    for protocol, seen in facts.protocols.items():
-        accepted = expected.get(protocol, frozenset())
-        found = {int(each.id, 16) for each in seen.suites}
-        assert found <= accepted
-        if seen.complete:
-            assert (seen.state, found) == ("accepted" if accepted else "refused", accepted)
-        else:
-            assert seen.state == ("accepted" if found else "unknown")
-            assert seen.reason
-            if found:
-                assert {suite(number).name for number in accepted - found} <= set(seen.undecided)
 
 
 # --- before TLS -----------------------------------------------------------------------------------------------------

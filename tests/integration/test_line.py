@@ -97,11 +97,10 @@ async def answer_hello(client: Conversation, tls: SSL.Context) -> bool:
 
 async def all_places_are_free(gate: Gate, count: int, address: str = "127.0.0.1") -> None:
     """Wait until the gate would let that many connections through: a place is held until the server has closed too."""
-    places = gate._addresses[address]
     async with asyncio.timeout(2 * LINGER_SECONDS):
-        while min(places._value, gate._total._value) < count:
+        while gate.free(at(25, address)) < count:
             await asyncio.sleep(0.01)
-    assert min(places._value, gate._total._value) == count
+    assert gate.free(at(25, address)) == count
 
 
 # Limits
@@ -255,6 +254,51 @@ async def test_an_idle_connection_that_the_server_closed_is_replaced_and_changes
     assert {answer.kind for answer in seen} == {"chosen", "refused"}
     assert line.reception.endings == {}
     await all_places_are_free(gate, 2)
+
+
+async def test_a_connection_that_nobody_needs_any_more_is_left_by_quit_at_the_next_reply(tls: SSL.Context) -> None:
+    heard: list[str] = []
+    answered = asyncio.Event()
+    connected = asyncio.Event()
+
+    async def server(client: Conversation) -> None:
+        if client.number < 3:
+            await client.up_to_tls()
+            if client.number == 2:
+                async with asyncio.timeout(5):
+                    await connected.wait()
+            await answer_hello(client, tls)
+            return
+        connected.set()
+        await answered.wait()
+        await client.say("220 mx.test")
+        heard.append(await client.hear())
+        await client.say("221 bye")
+        heard.append(await client.hear())
+
+    async with scripted(server) as running:
+        gate = Gate(Limits(per_address=2))
+        async with line_to(running, gate, replace(MANNERS, timeouts=Timeouts(quit=5))) as line:
+            await drive(line, ask(offer()))
+            await drive(line, ask(offer("AES256-SHA256"), expected=1))
+            answered.set()
+        await running.finished()
+    assert running.connections == 3
+    assert heard == ["QUIT", ""]
+    await all_places_are_free(gate, 2)
+
+
+async def test_a_connection_that_is_not_made_yet_is_not_made_any_more(tls: SSL.Context) -> None:
+    async def server(client: Conversation) -> None:
+        await client.up_to_tls()
+        await answer_hello(client, tls)
+
+    gate = Gate(Limits(per_address=2, connections=1))  # room at the address, none in all
+    async with scripted(server) as running, line_to(running, gate) as line:
+        await drive(line, ask(offer()))
+        await drive(line, ask(offer("AES256-SHA256"), expected=1))
+    assert running.connections == line.connections == 2
+    await all_places_are_free(gate, 1)
 
 
 # Being turned away

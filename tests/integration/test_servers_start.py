@@ -6,6 +6,7 @@ measured against these servers rests on something that is not ours.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import smtplib
 import socket
@@ -21,12 +22,27 @@ import pytest
 
 from mxprobe.terms import Protocol
 from servers.delay_proxy import delay_proxy
+from servers.exim import exim_server
 from servers.gnutls_server import gnutls_server
+from servers.hello_filter import (
+    Dislike,
+    hello_filter,
+    in_several_records,
+    long_between,
+    longer_than,
+    more_suites_than,
+    newer_than,
+    with_extensions_besides,
+    with_grease,
+    with_supported_versions,
+)
 from servers.node_server import SSLV2_SUITES, node_server
 from servers.nss_server import nss_server
 from servers.openssl_server import openssl_server
 from servers.postfix import postfix_server
+from servers.relay import pool, relay, replaced
 from servers.running import RunningServer, certificate, output_of, program
+from servers.sendmail import sendmail_server
 from servers.smtp_front import AfterStarttls, Front, Script, smtp_front
 from servers.tlslite_server import tlslite_server
 
@@ -79,12 +95,7 @@ def test_nss_with_sslv3_alone_answers_a_tls_1_2_hello_with_sslv3() -> None:
 def test_postfix_accepts_its_suites_and_no_others(opened_up: bool, counts: tuple[int, ...]) -> None:
     with postfix_server(opened_up=opened_up) as running:
         assert tuple(len(suites) for suites in running.expected.values()) == counts
-        for protocol in ("TLSv1", "TLSv1.2", "TLSv1.3"):
-            known = openssl_names(protocol)
-            # A sample: each takes a process of its own.
-            for suite in sorted(known)[::3]:
-                accepted = s_client(running.port, protocol, known[suite])
-                assert accepted == (suite in running.expected[protocol]), (protocol, known[suite])
+        assert_a_sample_is_as_expected(running)
         assert "lost connection" not in running.log_text().splitlines()[0]
 
 
@@ -107,6 +118,38 @@ def test_postfix_with_a_protocol_list_and_exclusions_says_so_in_expected() -> No
         assert s_client(running.port, "TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256")
         for name in ("AES128-SHA", "DHE-RSA-AES128-SHA", "ADH-AES128-SHA"):
             assert not s_client(running.port, "TLSv1.2", name)
+
+
+def test_exim_accepts_its_suites_and_no_others() -> None:
+    with exim_server() as running:
+        assert {protocol: len(suites) for protocol, suites in running.expected.items()} == {
+            "TLSv1": 8,
+            "TLSv1.1": 8,
+            "TLSv1.2": 25,
+            "TLSv1.3": 4,
+        }
+        assert_a_sample_is_as_expected(running)
+        assert "lost connection" not in running.log_text().splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("cipher", "counts"), [("ALL:COMPLEMENTOFALL:@SECLEVEL=0", (23, 23, 77, 3)), ("DEFAULT", (27, 3))]
+)
+def test_sendmail_accepts_its_suites_and_no_others(cipher: str, counts: tuple[int, ...]) -> None:
+    with sendmail_server(cipher=cipher) as running:
+        assert tuple(len(suites) for suites in running.expected.values()) == counts
+        assert_a_sample_is_as_expected(running)
+
+
+def test_exim_offers_starttls_and_then_cannot_where_its_key_is_unreadable() -> None:
+    with exim_server(options={"tls_privatekey": "/nonexistent"}) as running, connected(running.port) as connection:
+        connection.sendall(b"EHLO x\r\n")
+        lines = [receive_line(connection) for _ in range(2)]
+        while not lines[-1].startswith(b"250 "):
+            lines.append(receive_line(connection))
+        assert b"250-STARTTLS" in lines
+        connection.sendall(b"STARTTLS\r\n")
+        assert receive_line(connection).startswith(b"454 ")
 
 
 def test_a_server_that_cannot_start_shows_the_end_of_its_log() -> None:
@@ -162,6 +205,19 @@ def test_the_front_refuses_ehlo_and_starttls_as_it_is_told() -> None:
 def test_the_front_says_421_after_so_many_connections() -> None:
     with smtp_front(script=Script(greeted_connections=1)) as front:
         assert [dialogue(front, b"QUIT")[0][:3] for _ in range(3)] == [b"220", b"421", b"421"]
+
+
+def test_the_front_says_421_after_so_many_connections_in_a_window() -> None:
+    with smtp_front(script=Script(greeted_per_window=2)) as front:
+        assert [dialogue(front, b"QUIT")[0][:3] for _ in range(4)] == [b"220", b"220", b"421", b"421"]
+        assert front.throttled == 2
+    with smtp_front(script=Script(greeted_per_window=1, window_seconds=0)) as front:
+        assert [dialogue(front, b"QUIT")[0][:3] for _ in range(3)] == [b"220"] * 3
+
+
+def test_the_front_closes_after_starttls_from_some_connection_on() -> None:
+    with openssl_server() as backend, smtp_front(backend, Script(tls_connections=1)) as front:
+        assert [s_client(front.port, "TLSv1.2", "AES128-SHA") for _ in range(3)] == [True, False, False]
 
 
 def test_the_front_puts_plain_text_behind_the_220() -> None:
@@ -233,6 +289,69 @@ def test_the_delay_proxy_passes_large_answers_in_order_and_resets_on() -> None:
         assert is_reset(proxy.port)
 
 
+@pytest.mark.parametrize(
+    ("dislike", "takes"),
+    [
+        pytest.param(more_suites_than(1), False, id="suites"),
+        pytest.param(more_suites_than(2), True, id="as-many-suites"),
+        pytest.param(longer_than(50), False, id="bytes"),
+        pytest.param(longer_than(52), True, id="as-many-bytes"),
+        pytest.param(long_between(47, 300), False, id="length"),
+        pytest.param(long_between(48, 300), True, id="other-length"),
+        pytest.param(newer_than(0x0302), False, id="version"),
+        pytest.param(newer_than(0x0303), True, id="that-version"),
+        pytest.param(with_supported_versions, True, id="supported-versions"),
+        pytest.param(with_extensions_besides(), True, id="extensions"),
+        pytest.param(with_grease, False, id="grease"),
+        pytest.param(in_several_records, True, id="one-record"),
+    ],
+)
+async def test_a_hello_filter_refuses_what_it_dislikes_and_passes_the_rest_on(dislike: Dislike, takes: bool) -> None:
+    hello = tls12_hello(0x2F, 0x4A4A)
+    with openssl_server() as backend:
+        async with hello_filter(backend.port, dislike, alert=50) as behind:
+            answer = await answer_to(behind.port, hello)
+    assert (len(behind.passed), len(behind.refused)) == ((1, 0) if takes else (0, 1))
+    assert answer[:1] == b"\x16" if takes else answer == b"\x15\x03\x01\x00\x02\x02\x32"
+
+
+async def test_a_hello_filter_sees_how_a_hello_is_fragmented() -> None:
+    message = tls12_hello(0x2F)[5:]
+    records = b"".join(b"\x16\x03\x01" + len(part).to_bytes(2) + part for part in (message[:9], message[9:]))
+    async with hello_filter(0, in_several_records, "close") as behind:
+        assert await answer_to(behind.port, records) == b""
+    assert [hello.records for hello in behind.refused] == [2]
+
+
+async def test_a_pool_takes_turns_and_a_replaced_server_never_comes_back() -> None:
+    hello = tls12_hello(0x2F)
+    with openssl_server(protocols=("TLSv1.2",)) as one, openssl_server(protocols=("TLSv1.3",)) as other:
+        async with pool([one.port, other.port]) as behind:
+            turns = [(await answer_to(behind.port, hello))[:1] for _ in range(4)]
+        async with replaced(one.port, other.port, after=1) as behind:
+            upgraded = [(await answer_to(behind.port, hello))[:1] for _ in range(3)]
+    assert turns == [b"\x16", b"\x15"] * 2
+    assert upgraded == [b"\x16", b"\x15", b"\x15"]
+
+
+async def test_a_relay_cuts_a_flight_after_so_many_bytes() -> None:
+    with openssl_server() as backend:
+        async with relay(backend.port, cut_after=20) as behind:
+            assert len(await answer_to(behind.port, tls12_hello(0x2F))) == 20
+
+
+async def answer_to(port: int, hello: bytes) -> bytes:
+    """What comes back for a hello, up to the end of the first record of a server that goes on."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(hello)
+    try:
+        head = await reader.read(5)
+        return head + await reader.read(int.from_bytes(head[3:5]) or 1)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
 def nmap(port: int) -> dict[str, frozenset[int]]:
     """What nmap's ssl-enum-ciphers finds on a port that speaks TLS from the first byte."""
     options = ["-Pn", "-n", "-p", str(port), "--script", "+ssl-enum-ciphers"]
@@ -245,6 +364,15 @@ def nmap(port: int) -> dict[str, frozenset[int]]:
         elif suite := re.match(r"\|\s+(TLS_\w+)", line):
             suites.add(iana_numbers()[suite[1].replace("TLS_AKE_WITH_", "TLS_")])
     return {protocol: frozenset(suites) for protocol, suites in found.items()}
+
+
+def assert_a_sample_is_as_expected(running: RunningServer) -> None:
+    """Every third suite of OpenSSL is accepted or not as `expected` says: each takes a process of its own."""
+    for protocol in ("TLSv1", "TLSv1.2", "TLSv1.3"):
+        known = openssl_names(protocol)
+        for suite in sorted(known)[::3]:
+            accepted = s_client(running.port, protocol, known[suite])
+            assert accepted == (suite in running.expected.get(protocol, ())), (protocol, known[suite])
 
 
 @cache
@@ -273,9 +401,10 @@ def s_client(port: int, protocol: Protocol, suite: str) -> bool:
     return f"Ciphersuite: {suite}" in done.stderr
 
 
-def tls12_hello(suite: int) -> bytes:
+def tls12_hello(*suites: int) -> bytes:
     """A ClientHello of TLS 1.2 without extensions (RFC 5246 §7.4.1.2)."""
-    body = b"\x03\x03" + bytes(32) + b"\x00" + b"\x00\x02" + suite.to_bytes(2) + b"\x01\x00"
+    offered = b"".join(suite.to_bytes(2) for suite in suites)
+    body = b"\x03\x03" + bytes(32) + b"\x00" + len(offered).to_bytes(2) + offered + b"\x01\x00"
     message = b"\x01" + len(body).to_bytes(3) + body
     return b"\x16\x03\x01" + len(message).to_bytes(2) + message
 
@@ -309,12 +438,12 @@ def dialogue(front: Front, *commands: bytes) -> list[bytes]:
 
 
 def is_reset(port: int) -> bool:
-    """Whether RST is all that a connection gets."""
-    with connected(port) as connection:
-        try:
+    """Whether RST is all that a connection gets, be it before connect(2) returns."""
+    try:
+        with connected(port) as connection:
             connection.recv(1)
-        except ConnectionResetError:
-            return True
+    except ConnectionResetError:
+        return True
     return False
 
 

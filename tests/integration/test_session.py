@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
-from mxprobe.network.asking import ask_on
-from mxprobe.network.session import LINGER_SECONDS, Ended, Session, close_notify, open_session
+from mxprobe.network.asking import Asking
+from mxprobe.network.opening import Opening
+from mxprobe.network.patience import Patience
+from mxprobe.network.session import LINGER_SECONDS, Ended, Session, close_notify
 from mxprobe.network.settings import Manners, Timeouts
 from mxprobe.network.transcript import Transcript
 from mxprobe.smtp.dialogue import EARLY_BYTES
 from mxprobe.smtp.replies import Reply
 from mxprobe.terms import Endpoint, Service
 from mxprobe.terms import Protocol as TlsVersion
-from mxprobe.tls.offer import Closed, Garbled, Offer, Silent, Stage, Throttled
+from mxprobe.tls.offer import Closed, Ending, Garbled, Offer, Silent, Stage, Throttled
 from servers.scripted import Conversation, Script, scripted
 
 PATIENT = Timeouts(quit=0.1)
@@ -26,6 +29,30 @@ OFFER = Offer(protocol="TLSv1.2", suites=(0x002F,))
 
 def at(port: int, service: Service = "smtp") -> Endpoint:
     return Endpoint(host="mx.test", address="127.0.0.1", port=port, service=service)
+
+
+async def open_session(endpoint: Endpoint, manners: Manners, transcript: Transcript | None = None) -> Session | Ended:
+    """How one opening comes out."""
+    found: asyncio.Future[Session | Ended] = asyncio.get_running_loop().create_future()
+
+    def heard(told: Session | Ended) -> None:
+        if not found.done():
+            found.set_result(told)
+
+    opening = Opening(endpoint, manners, transcript, Patience(), heard)
+    try:
+        await asyncio.create_task(opening.connect())
+        return await found
+    except asyncio.CancelledError:
+        opening.abort()
+        raise
+
+
+async def asked(session: Session, offer: Offer, seconds: float) -> Ending:
+    """The answer to one offer."""
+    answer: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+    Asking(session, offer, seconds, Patience(), lambda _, ending: answer.set_result(ending))
+    return await answer
 
 
 async def opened(
@@ -40,7 +67,7 @@ async def opened(
         all_heard.set()
 
     async with scripted(whole) as server:
-        found = await open_session(at(server.port, service), manners, None)
+        found = await open_session(at(server.port, service), manners)
         if isinstance(found, Session):
             found.close(farewell=b"")
         async with asyncio.timeout(5):
@@ -93,7 +120,7 @@ async def test_nothing_is_written_before_the_greeting_and_nothing_before_the_rep
         await client.hear_nothing()
 
     async with scripted(server) as running:
-        session = begun(await open_session(at(running.port), MANNERS, None))
+        session = begun(await open_session(at(running.port), MANNERS))
         await running.finished()
         session.close()
 
@@ -260,7 +287,7 @@ async def test_a_reply_without_end_is_cut_off(line: bytes) -> None:
             await client.send(line * 10)
 
     async with scripted(server) as running:
-        found = ended(await open_session(at(running.port), MANNERS, None))
+        found = ended(await open_session(at(running.port), MANNERS))
     assert isinstance(found.answer, Garbled)
     assert len(found.answer.reason) <= 200
     assert len(found.answer.data) <= 64
@@ -306,7 +333,7 @@ async def test_what_follows_the_220_in_a_later_segment_is_kept_as_well() -> None
 
     opened_session = asyncio.Event()
     async with scripted(server) as running:
-        session = begun(await open_session(at(running.port), MANNERS, None))
+        session = begun(await open_session(at(running.port), MANNERS))
         opened_session.set()
         await running.finished()
         assert session.dialogue.early_bytes == b"250 injected\r\n"
@@ -368,7 +395,7 @@ async def test_a_reply_that_drips_is_silence_when_its_time_is_over() -> None:
             await asyncio.sleep(0.01)
 
     async with scripted(server) as running:
-        found = ended(await open_session(at(running.port), impatient("greeting", 0.1), None))
+        found = ended(await open_session(at(running.port), impatient("greeting", 0.1)))
     assert isinstance(found.answer, Silent)
     assert found.answer.stage == "greeting"
 
@@ -382,7 +409,7 @@ async def test_a_connection_that_is_not_made_is_silence_while_connecting() -> No
         for client in waiting:
             client.setblocking(False)
             client.connect_ex(listener.getsockname())
-        found = ended(await open_session(at(listener.getsockname()[1]), impatient("connect"), None))
+        found = ended(await open_session(at(listener.getsockname()[1]), impatient("connect")))
         for client in waiting:
             client.close()
     assert isinstance(found.answer, Silent)
@@ -401,7 +428,7 @@ async def test_a_connection_that_the_server_ends_is_closed_at_its_stage(stage: S
             client.reset()
 
     async with scripted(server) as running:
-        answer = ended(await open_session(at(running.port), MANNERS, None)).answer
+        answer = ended(await open_session(at(running.port), MANNERS)).answer
     assert isinstance(answer, Closed)
     assert (answer.stage, answer.how) == (stage, how)
 
@@ -409,13 +436,13 @@ async def test_a_connection_that_the_server_ends_is_closed_at_its_stage(stage: S
 async def test_a_connection_that_is_refused_says_so_in_the_words_of_the_system() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        answer = ended(await open_session(at(unused.getsockname()[1]), MANNERS, None)).answer
+        answer = ended(await open_session(at(unused.getsockname()[1]), MANNERS)).answer
     assert isinstance(answer, Throttled)
     assert (answer.stage, answer.reply) == ("connect", "Connection refused")
 
 
 async def test_an_address_that_is_none_is_an_ending_in_words() -> None:
-    answer = ended(await open_session(replace(at(25), address="fe80::1%no-such-zone"), MANNERS, None)).answer
+    answer = ended(await open_session(replace(at(25), address="fe80::1%no-such-zone"), MANNERS)).answer
     assert isinstance(answer, Throttled)
     assert answer.stage == "connect"
     assert "Unknown error" not in answer.reply
@@ -427,9 +454,9 @@ async def test_a_server_that_leaves_right_after_the_220_is_not_waited_for() -> N
 
     async with scripted(server) as running:
         for _ in range(20):
-            session = begun(await open_session(at(running.port), MANNERS, None))
+            session = begun(await open_session(at(running.port), MANNERS))
             async with asyncio.timeout(5):
-                assert isinstance(await ask_on(session, OFFER, 60), Closed)
+                assert isinstance(await asked(session, OFFER, 60), Closed)
 
 
 # Leaving
@@ -443,10 +470,17 @@ async def test_closing_says_close_notify_once_and_gives_the_place_back_after_tha
         heard.append(await client.hear_the_rest())
 
     async with scripted(server) as running:
-        session = begun(await open_session(at(running.port), MANNERS, None))
+        session = begun(await open_session(at(running.port), MANNERS))
         called: list[bool] = []
         closed = asyncio.Event()
-        session.when_closed(lambda: (called.append(session._transport.is_closing()), closed.set()))
+
+        def when_closed(left: Session) -> None:
+            called.append(left._transport.is_closing())
+            closed.set()
+
+        session.when_closed(when_closed)
+        session.begin(Nobody())
+        session.send(b"a hello")
         session.close()
         session.close()
         session.send(b"nothing is written after the end")
@@ -455,7 +489,28 @@ async def test_closing_says_close_notify_once_and_gives_the_place_back_after_tha
             await closed.wait()
         await running.finished()
     assert called == [True]
-    assert heard == [close_notify()]
+    assert heard == [b"a hello" + close_notify()]
+
+
+async def test_a_session_without_a_hello_is_closed_without_an_alert() -> None:
+    heard: list[bytes] = []
+
+    async def server(client: Conversation) -> None:
+        await client.up_to_tls()
+        heard.append(await client.hear_the_rest())
+
+    async with scripted(server) as running:
+        begun(await open_session(at(running.port), MANNERS)).close()
+        await running.finished()
+    assert heard == [b""]
+
+
+class Nobody:
+    """Takes the bytes of the TLS part, and does nothing about them."""
+
+    def received(self, data: bytes) -> None: ...
+
+    def ended(self, how: Literal["eof", "reset"]) -> None: ...
 
 
 async def test_a_server_that_does_not_close_is_not_waited_for() -> None:
@@ -465,8 +520,8 @@ async def test_a_server_that_does_not_close_is_not_waited_for() -> None:
 
     closed = asyncio.Event()
     async with scripted(server) as running:
-        session = begun(await open_session(at(running.port), MANNERS, None))
-        session.when_closed(closed.set)
+        session = begun(await open_session(at(running.port), MANNERS))
+        session.when_closed(lambda _: closed.set())
         session.close()
         async with asyncio.timeout(5 * LINGER_SECONDS):
             await closed.wait()
@@ -492,7 +547,7 @@ async def test_cancelling_closes_the_socket_without_another_word(stage: Stage) -
         closed.set()
 
     async with scripted(server) as running:
-        opening = asyncio.create_task(open_session(at(running.port), MANNERS, None))
+        opening = asyncio.create_task(open_session(at(running.port), MANNERS))
         async with asyncio.timeout(5):
             await reached.wait()
             opening.cancel()

@@ -62,15 +62,17 @@ def gnutls_server(
             yield RunningServer(
                 name="gnutls-serv",
                 port=port,
-                expected=_expected(priority, psk, shown),
+                expected=gnutls_suites(priority, certificates=shown, psk=psk, anonymous=True),
                 certificates=shown,
                 log=log,
                 process_id=process.popen.pid,
             )
 
 
-def _expected(priority: str, psk: bool, certificates: Sequence[Issued]) -> Suites:
-    """What `gnutls-cli --list` expands the string to, without the suites that credentials are missing for."""
+def gnutls_suites(
+    priority: str, *, certificates: Sequence[Issued], psk: bool = False, anonymous: bool = False
+) -> Suites:
+    """What `gnutls-cli --list` expands a priority string to, without the suites that credentials are missing for."""
     listing = output_of(program("gnutls-cli", "gnutls-bin"), "--list", "--priority", priority)
     match = re.search(r"^Protocols: (.*)$", listing, re.MULTILINE)
     spoken = [_PROTOCOL[word] for word in (match[1].split(", ") if match else []) if word in _PROTOCOL]
@@ -82,19 +84,19 @@ def _expected(priority: str, psk: bool, certificates: Sequence[Issued]) -> Suite
             for name, high, low, since in _CIPHER_LINE.findall(listing)
             if (since == "TLS1.3") == (protocol == "TLSv1.3")
             and PROTOCOLS.index(_PROTOCOL[f"VERS-{since}"]) <= PROTOCOLS.index(protocol)
-            and (since == "TLS1.3" or _served(name, kinds, psk))
+            and (since == "TLS1.3" or _served(name, kinds, psk, anonymous))
         )
         if found:
             expected[protocol] = found
     return expected
 
 
-def _served(name: str, kinds: set[str], psk: bool) -> bool:
+def _served(name: str, kinds: set[str], psk: bool, anonymous: bool) -> bool:
     """Whether there are credentials for a suite of TLS 1.2 or before, under GnuTLS's name without TLS_."""
     if name.startswith("SRP"):
         return False
     if name.startswith(("DH_ANON", "ECDH_ANON")):
-        return True
+        return anonymous
     if "PSK" in name:
         return psk and ("RSA" in kinds or not name.startswith("RSA_PSK"))
     if name.startswith("DHE_DSS"):

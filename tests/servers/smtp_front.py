@@ -52,6 +52,11 @@ class Script:
 
     after_starttls: AfterStarttls = "tls"
 
+    tls_connections: int | None = None
+    """How many connections get `after_starttls`; all later ones get `afterwards`."""
+
+    afterwards: AfterStarttls = "close"
+
     injected: bytes = b""
     """Plain text in the same segment as the 220 to STARTTLS."""
 
@@ -60,6 +65,11 @@ class Script:
 
     greeted_connections: int | None = None
     """How many connections are served; all later ones get `throttled` as their banner."""
+
+    greeted_per_window: int | None = None
+    """How many connections are served in `window_seconds`, counted from the first of them; more get `throttled`."""
+
+    window_seconds: float = 60.0
 
     throttled: str = "421 4.7.0 mx.test Error: too many connections"
 
@@ -77,6 +87,11 @@ class Front:
     most_at_once: int = 0
     dialogues: list[list[bytes]] = field(default_factory=list)
     """For each connection the lines of the client, without CR LF, up to STARTTLS."""
+    tls_begun: int = 0
+    throttled: int = 0
+    """Connections that were turned away by `throttled`."""
+    window: tuple[float, int] = field(default=(float("-inf"), 0), repr=False)
+    """When the window began that is open now, and the connections served in it."""
 
     def counted(self, expected: int) -> int:
         """The connections, once those are counted that were made and not accepted yet: a moment at most."""
@@ -156,8 +171,10 @@ class _Session:
     ) -> None:
         self.reader, self.writer, self.script, self.backend_port = reader, writer, script, backend_port
         self.dialogue = front.dialogues[-1]
-        allowed = script.greeted_connections
-        self.banner = script.throttled if allowed is not None and front.connections > allowed else script.banner
+        self.front = front
+        turned_away = _too_many(front, script)
+        front.throttled += turned_away
+        self.banner = script.throttled if turned_away else script.banner
 
     async def run(self) -> None:
         if self.script.reset_at_accept:
@@ -205,7 +222,12 @@ class _Session:
                     await self.reply("502 5.5.1 Not implemented")
 
     async def after_starttls(self) -> None:
-        match self.script.after_starttls:
+        self.front.tls_begun += 1
+        served = self.script.tls_connections
+        then = (
+            self.script.after_starttls if served is None or self.front.tls_begun <= served else self.script.afterwards
+        )
+        match then:
             case "tls":
                 await self.splice()
                 return
@@ -222,7 +244,7 @@ class _Session:
                     pass
                 return
         await self.reader.read(65536)
-        match self.script.after_starttls:
+        match then:
             case "drip":
                 await self.drip(b"\x16\x03\x03\x40\x00" + bytes(0x4000))
             case "hello-requests":
@@ -290,6 +312,22 @@ class _Session:
         while True:
             self.writer.write(record * max(1, 65536 // len(record)))
             await self.writer.drain()
+
+
+def _too_many(front: Front, script: Script) -> bool:
+    """Whether the connection that has just been counted is one more than are served, at all or in this window."""
+    if script.greeted_connections is not None and front.connections > script.greeted_connections:
+        return True
+    if script.greeted_per_window is None:
+        return False
+    now = asyncio.get_running_loop().time()
+    began, served = front.window
+    if now - began >= script.window_seconds:
+        began, served = now, 0
+    if served >= script.greeted_per_window:
+        return True
+    front.window = began, served + 1
+    return False
 
 
 async def _end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -46,7 +46,7 @@ def probe(
         list[str] | None,
         typer.Argument(metavar="NEXT_HOP...", help="example.com, [host], [host]:port; smtp:, lmtp:, smtps: before it."),
     ] = None,
-    depth: Annotated[str, typer.Option(metavar="quick|standard|full", help="How deep to look.")] = "full",
+    depth: Annotated[str, typer.Option(metavar="quick|standard|full|everything", help="How deep to look.")] = "full",
     ca_path: Annotated[
         str | None, typer.Option(metavar="DIR", help="Hashed CA directory, as s_client -CApath.")
     ] = None,
@@ -70,6 +70,10 @@ def probe(
     allow_private: Annotated[
         bool, typer.Option("--allow-private", help="Dial private and loopback addresses that the DNS gives.")
     ] = False,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="DOMAIN|ADDR|NETWORK", help="Never dial these, whatever leads there.")
+    ] = None,
+    ignore_file: Annotated[str | None, typer.Option(metavar="FILE", help="More of them, one a line.")] = None,
     protocol: Annotated[str | None, typer.Option(metavar="TLSv1.2", help="One combination only: this version.")] = None,
     cipher: Annotated[str | None, typer.Option(metavar="SUITE", help="One combination only: this suite.")] = None,
     output: Format = "text",
@@ -79,11 +83,26 @@ def probe(
     ehlo: Annotated[str | None, typer.Option(metavar="NAME", help="Our name in EHLO.")] = None,
     contact: Annotated[str | None, typer.Option(metavar="MAIL", help="Told to the peer, inside TLS.")] = None,
     per_address: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Connections to one address.")] = 2,
+    per_provider: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=10000, help="Connections to one provider.")
+    ] = None,
     connections: Annotated[int, typer.Option(metavar="N", min=1, max=10000, help="Connections in all.")] = 200,
+    per_address_per_minute: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=100000, help="Connections to one address in any minute.")
+    ] = None,
+    per_provider_per_minute: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=100000, help="Connections to one provider in any minute.")
+    ] = None,
+    connections_per_minute: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=100000, help="Connections in all in any minute.")
+    ] = None,
     timeout: Annotated[
         list[str] | None, typer.Option(metavar="STAGE=SECONDS", help="Patience: connect, greeting, ehlo, hello, ...")
     ] = None,
     deadline: Annotated[float, typer.Option(metavar="SECONDS", min=1, max=86400, help="For one endpoint.")] = 300.0,
+    no_twins: Annotated[
+        bool, typer.Option("--no-twins", help="Sweep each address by itself, also of servers that are alike.")
+    ] = False,
 ) -> None:
     """Ask mail servers now, and print what they do."""
     from mxprobe.cli import probe as command
@@ -100,6 +119,8 @@ def probe(
         connect=tuple(connect or ()),
         known_as=known_as,
         resolver=resolver,
+        ignore=tuple(ignore or ()),
+        ignore_file=ignore_file,
         allow_private=allow_private,
         protocol=protocol,
         cipher=cipher,
@@ -110,9 +131,14 @@ def probe(
         ehlo=ehlo,
         contact=contact,
         per_address=per_address,
+        per_provider=per_provider,
         connections=connections,
+        per_address_per_minute=per_address_per_minute,
+        per_provider_per_minute=per_provider_per_minute,
+        connections_per_minute=connections_per_minute,
         timeouts=tuple(timeout or ()),
         deadline=deadline,
+        twins=not no_twins,
     )
     raise typer.Exit(command.probe(request))
 

@@ -43,6 +43,9 @@ async def one_combination(
             codes.add(COULD_NOT_TELL)
         if not endpoints:
             print(printable(f"mxprobe: {hop.text}: {_why_not(route)}", 1000), file=sys.stderr)
+        elif _left_alone(route):
+            codes.add(COULD_NOT_TELL)
+            print(printable(f"mxprobe: {hop.text}: {_left_alone(route)}", 1000), file=sys.stderr)
         for endpoint in endpoints:
             tried = await prober.combination(endpoint, protocol, number)
             _print(endpoint, tried, output)
@@ -72,6 +75,11 @@ def _why_not(route: Route) -> str:
         return "accepts no mail (null MX); nothing was dialled"
     errors = [route.error, *(host.error for host in route.hosts)]
     return "; ".join(error.text for error in errors if error) or "there is nothing to dial"
+
+
+def _left_alone(route: Route) -> str:
+    """What is on the ignore list, beside what is dialled."""
+    return "; ".join(host.error.text for host in route.hosts if host.error and host.error.status == "ignored")
 
 
 def _print(endpoint: Endpoint, tried: Tried, output: Format) -> None:

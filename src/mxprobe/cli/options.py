@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from mxprobe.errors import InvalidNextHop, InvalidSetting
 from mxprobe.mta.profile import Profile
 from mxprobe.network.settings import Timeouts
+from mxprobe.routing.ignore_list import entries_of_file, parse_ignore_list
 from mxprobe.terms import PROTOCOLS, NextHop, Protocol, host_name, parse_next_hop
 from mxprobe.verdict.requirements import Requirement, parse_requirement
 
@@ -74,6 +75,23 @@ def profile(text: str, configuration: Path | None) -> Profile:
         allowed = ", ".join(sorted(known)) or "PROTOCOL,PROTOCOL:SUITE:SUITE"
         raise InvalidSetting("--profile", f"{path} has no profile {text!r}", allowed)
     return known[text]
+
+
+def ignore_list(texts: Sequence[str], file: str | None) -> tuple[str, ...]:
+    """Whom to leave alone: entries as told, several with commas, and those of a file, one a line."""
+    entries = [("--ignore", entry.strip()) for text in texts for entry in text.split(",")]
+    path = given_path("--ignore-file", file)
+    if path is not None:
+        try:
+            lines = entries_of_file(Path(path).read_text(encoding="utf-8-sig"))
+        except OSError as error:
+            raise InvalidSetting("--ignore-file", f"{path} cannot be read: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise InvalidSetting("--ignore-file", f"{path} is not UTF-8") from error
+        entries += [(f"{path}: line {number}", entry) for number, entry in lines]
+    for where, entry in entries:
+        parse_ignore_list((entry,), where)
+    return tuple(entry for _, entry in entries)
 
 
 def given_path(where: str, text: str | None) -> str | None:

@@ -43,6 +43,8 @@ class Request:
     connect: tuple[str, ...]
     known_as: str | None
     resolver: str | None
+    ignore: tuple[str, ...]
+    ignore_file: str | None
     allow_private: bool
     protocol: str | None
     cipher: str | None
@@ -53,9 +55,14 @@ class Request:
     ehlo: str | None
     contact: str | None
     per_address: int
+    per_provider: int | None
     connections: int
+    per_address_per_minute: int | None
+    per_provider_per_minute: int | None
+    connections_per_minute: int | None
     timeouts: tuple[str, ...]
     deadline: float
+    twins: bool
 
 
 def probe(request: Request) -> int:
@@ -104,10 +111,19 @@ def _settings(request: Request, connect: dict[str, str], profiles: tuple[Profile
         profiles=profiles,
         resolver=parse_resolver(request.resolver) if request.resolver is not None else None,
         connect=connect,
+        ignore=options.ignore_list(request.ignore, request.ignore_file),
         allow_private=request.allow_private,
-        limits=Limits(connections=request.connections, per_address=request.per_address),
+        limits=Limits(
+            connections=request.connections,
+            per_address=request.per_address,
+            per_provider=request.per_provider,
+            connections_per_minute=request.connections_per_minute,
+            per_address_per_minute=request.per_address_per_minute,
+            per_provider_per_minute=request.per_provider_per_minute,
+        ),
         timeouts=options.timeouts(request.timeouts),
         deadline=request.deadline,
+        twins=request.twins,
         trace=request.trace,
         **({"ehlo": options.ehlo_name(request.ehlo)} if request.ehlo is not None else {}),
     )

@@ -19,6 +19,7 @@ from mxprobe.probing.settings import ProbeSettings
 from mxprobe.report.progress import Progress as Display
 from mxprobe.report.progress import progress
 from mxprobe.schedule.configuration import Configuration, Group, read_configuration
+from mxprobe.schedule.recheck import Recheck, recheck
 from mxprobe.schedule.scan import Progress, ScanResult
 from mxprobe.schedule.scan import scan as scan_into
 from mxprobe.store import open_store
@@ -45,18 +46,30 @@ async def scan_configuration(configuration: Configuration, groups: tuple[str, ..
     configuration.select_groups(groups)
     prober = Prober(_settings(configuration), None)
 
-    async def probe_endpoint(
-        endpoint: Endpoint, profiles: tuple[Profile, ...], /
-    ) -> tuple[EndpointFacts, Mapping[str, bytes]]:
-        found = await prober.endpoint(endpoint, profiles)
-        return found.facts, found.certificates
-
     def show(now: Progress) -> None:
         known = f"{now.endpoints_known} of {now.endpoints} endpoints" if now.endpoints is not None else ""
         display.say(known or f"{now.routes_known} of {now.routes} routes")
 
     try:
         async with open_store(configuration.store_url) as store:
+
+            async def what_to_ask(endpoint: Endpoint) -> Recheck:
+                section = configuration.probe
+                known = await store.since_sweep(endpoint, section.full_every)
+                return recheck(section.depth, known, section.full_every)
+
+            async def when_ready(endpoint: Endpoint) -> None:
+                asked = await what_to_ask(endpoint)
+                if asked.before is None and asked.depth in ("full", "everything"):
+                    await prober.twin_swept(endpoint)
+
+            async def probe_endpoint(
+                endpoint: Endpoint, profiles: tuple[Profile, ...], /
+            ) -> tuple[EndpointFacts, Mapping[str, bytes]]:
+                asked = await what_to_ask(endpoint)
+                found = await prober.endpoint(endpoint, profiles, depth=asked.depth, before=asked.before)
+                return found.facts, found.certificates
+
             return await scan_into(
                 configuration,
                 store,
@@ -65,6 +78,7 @@ async def scan_configuration(configuration: Configuration, groups: tuple[str, ..
                 clock=lambda: datetime.now(UTC),
                 groups=groups,
                 on_progress=show,
+                when_ready=when_ready,
             )
     finally:
         await prober.close()
@@ -108,9 +122,11 @@ def _settings(configuration: Configuration) -> ProbeSettings:
         resolver=parse_resolver(section.resolver, where=f"{configuration.path}: probe.resolver")
         if section.resolver
         else None,
+        ignore=section.ignore,
         allow_private=section.allow_private,
         limits=configuration.limits,
         timeouts=section.timeouts,
         deadline=section.deadline,
+        twins=section.twins,
     )
     return replace(settings, ehlo=ehlo_name(section.ehlo)) if section.ehlo else settings

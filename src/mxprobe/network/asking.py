@@ -2,52 +2,70 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Literal
 
+from mxprobe.network.patience import Patience
 from mxprobe.network.session import Session, close_notify
 from mxprobe.tls.client_hello import encode_client_hello
-from mxprobe.tls.offer import Chosen, Closed, Ending, Offer
+from mxprobe.tls.offer import Chosen, Ending, Offer
 from mxprobe.tls.server_flight import ServerFlight
 
 
-async def ask_on(session: Session, offer: Offer, seconds: float) -> Ending:
-    """Send the hello of an offer, read the answer within `seconds`, and leave."""
-    if session.gone:
-        session.close()
-        return Closed(stage="starttls", how=session.gone)
-    flight = _Flight(offer)
-    started = time.monotonic()
-    session.begin(flight)
-    session.send(encode_client_hello(offer, random=os.urandom(32)))
-    timer = asyncio.get_running_loop().call_later(seconds, flight.timed_out)
-    try:
-        answer = await flight.answer
-        session.close(close_notify(answer.protocol) if isinstance(answer, Chosen) else None)
-    finally:
-        timer.cancel()
-        session.close()
-    return replace(answer, seconds=time.monotonic() - started)
+class Asking:
+    """One hello that is out. The session is left as soon as the answer is known, or after `seconds`."""
 
+    __slots__ = ("_answered", "_flight", "_patience", "_started", "offer", "pieces", "session")
 
-class _Flight:
-    def __init__(self, offer: Offer) -> None:
-        self.reader = ServerFlight(offer)
-        self.answer: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+    def __init__(
+        self,
+        session: Session,
+        offer: Offer,
+        seconds: float,
+        patience: Patience,
+        answered: Callable[[Asking, Ending], None],
+        *,
+        in_pieces: bool = True,
+    ) -> None:
+        self.session = session
+        self.offer = offer
+        self.pieces = 0
+        """In how many pieces the flight has come so far."""
+        self._patience = patience
+        self._answered = answered
+        hello = encode_client_hello(offer, random=os.urandom(32))
+        self._flight = ServerFlight(offer, sent=hello)
+        self._started = patience.wait(self, seconds)
+        session.begin(self, in_pieces=in_pieces)
+        session.send(hello)
+
+    def abort(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._patience.forget(self)
+        self.session.close()
 
     def received(self, data: bytes) -> None:
-        self._settle(self.reader.feed(data))
+        """Read what came of the flight."""
+        self.pieces += 1
+        answer = self._flight.feed(data)
+        if answer is not None:
+            self._settle(answer)
 
     def ended(self, how: Literal["eof", "reset"]) -> None:
-        if not self.answer.done():
-            self._settle(self.reader.end(how))
+        """The server has gone."""
+        self._settle(self._flight.end(how))
 
-    def timed_out(self) -> None:
-        self._settle(self.reader.timeout())
+    def out_of_patience(self) -> None:
+        """The flight has not come to its end."""
+        self._settle(self._flight.timeout())
 
-    def _settle(self, answer: Ending | None) -> None:
-        if answer is not None and not self.answer.done():
-            self.answer.set_result(answer)
+    def _settle(self, answer: Ending) -> None:
+        self._patience.forget(self)
+        plain = close_notify(answer.protocol) if isinstance(answer, Chosen) else None
+        self.session.close(self._flight.farewell or plain)
+        # The answer is ours alone until it is told; replace() would copy its fields by their names, which takes longer
+        # than reading most of a flight.
+        object.__setattr__(answer, "seconds", time.monotonic() - self._started)
+        self._answered(self, answer)

@@ -4,6 +4,9 @@ A removal chain is serial: the next offer is known only when the answer to the l
 EHLO and STARTTLS do not depend on the offer. So while one hello is out, the next connections are made ready, as many
 as the sweep expects to need, and a chain costs one round trip a hello instead of five. Offers that a sweep only
 guesses are asked where a connection would otherwise wait.
+
+Nothing waits here but `drive` itself: whatever comes over a connection is worked on there and then, up to the next
+hello that follows from it.
 """
 
 from __future__ import annotations
@@ -11,11 +14,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from mxprobe.network.line import Line
+from mxprobe.network.asking import Asking
+from mxprobe.network.line import Dialling, Line
 from mxprobe.network.session import Ended, Session
-from mxprobe.tls.offer import Answer, Offer
+from mxprobe.tls.offer import Closed, Ending, Offer
 from mxprobe.tls.sweep import Exchange, Sweep, Wanted
 
 T = TypeVar("T")
@@ -33,127 +37,215 @@ async def drive(line: Line, sweep: Sweep[T]) -> T:
 
     Never raises on what the peer does. What the endpoint would not answer any more comes back as `Unasked`.
     """
-    work = _Work(line)
+    work = _Work(line, sweep)
     try:
-        wanted = next(sweep)
-        while True:
-            given_up = line.reception.given_up
-            left = work.unasked(wanted.sure) if given_up else ()
-            if given_up and left:
-                wanted = sweep.send((left[0], given_up))
-                continue
-            work.begin(wanted)
-            for exchange in await work.news():
-                wanted = sweep.send(exchange)
-    except StopIteration as stop:
-        found: T = stop.value
-        return found
-    finally:
-        await work.end()
+        work.begin()
+        found = await work.found
+    except BaseException:
+        await work.abort()
+        raise
+    await work.end()
+    return found
 
 
-class _Work:
+class _Work(Generic[T]):
     """What is under way on a line: connections being opened, those that are ready, and hellos that are out."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, sweep: Sweep[T]) -> None:
+        self.found: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        """What the sweep found; or what is wrong on our side."""
         self._line = line
+        self._sweep = sweep
+        self._wanted = Wanted(())
+        self._news: deque[Exchange] = deque()
         self._ready: deque[Session] = deque()
-        self._opening: set[asyncio.Task[Session | Ended]] = set()
-        # In the order in which they were opened: a server that serves one connection after the other would otherwise
-        # wait for the hello of a connection that waits for the answer to another.
-        self._opened: deque[asyncio.Task[Session | Ended]] = deque()
-        self._asking: dict[asyncio.Task[Answer], Offer] = {}
+        self._dialling: set[Dialling] = set()
+        self._ending: list[asyncio.Task[None]] = []
+        self._asking: dict[Offer, Asking] = {}
         self._waiting: deque[Offer] = deque()
+        self._found_gone: set[Offer] = set()
+        """Offers whose connection the server had closed while it waited; each gets another, once."""
         self._opens_ahead = True
+        self._stepping = False
+        self._latest_news = 0.0
 
-    def unasked(self, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
-        """Those of the offers that are not out yet."""
-        out = self._asking.values()
-        return tuple(offer for offer in offers if offer not in out)
-
-    def begin(self, wanted: Wanted) -> None:
-        """Send the most wanted offers on what is ready, and open as many connections as the next ones will take."""
-        self._waiting = deque(self.unasked(wanted.sure))
-        # One connection at a time is what this server wants: none of them for what may be in vain.
-        guessed = deque(self.unasked(wanted.guessed) if self._line.reception.width > 1 else ())
-        while self._ready and (offers := self._waiting or guessed):
-            offer = offers.popleft()
-            self._asking[asyncio.create_task(self._line.ask(self._ready.popleft(), offer))] = offer
-        if time.monotonic() < self._line.reception.resume_at:
-            return
-        under_way = len(self._ready) + len(self._opening)
-        room = self._line.reception.width - len(self._asking) - under_way
-        needed = len(self._waiting)
-        if self._opens_ahead and self._line.answered and not self._line.reception.given_up:
-            needed += min(MAX_AHEAD, max(len(guessed), wanted.expected))
-        for _ in range(min(room, needed - under_way)):
-            task_of_opening = asyncio.create_task(self._line.open())
-            task_of_opening.add_done_callback(self._opened.append)
-            self._opening.add(task_of_opening)
-
-    async def news(self) -> list[Exchange]:
-        """Wait until something comes of what was begun, and give the answers in it."""
-        idle = bool(self._ready and self._asking)
-        done = await self._wait(idle)
-        exchanges: list[Exchange] = []
-        while self._opened:
-            task = self._opened.popleft()
-            self._opening.discard(task)
-            self._took(task.result(), exchanges)
-        for asked in [task for task in self._asking if task in done]:
-            offer, answer = self._asking.pop(asked), asked.result()
-            self._line.reception.answered(answer)
-            exchanges.append((offer, answer))
-        if not done and not exchanges:
-            if self._line.seconds_left == 0:
-                self._line.reception.out_of_time(self._line.manners.deadline)
-                await self._cancel()
-            elif idle:
-                self._opens_ahead = False
-                self._close_ready()
-        return exchanges
+    def begin(self) -> None:
+        """Begin what the sweep wants first."""
+        try:
+            self._wanted = next(self._sweep)
+        except StopIteration as stop:
+            self.found.set_result(stop.value)
+        self._go_on()
+        self._look_again(time.monotonic())
 
     async def end(self) -> None:
-        """End what nobody waits for any more."""
-        await self._cancel()
+        """Leave what nobody needs any more."""
+        self._leave()
+        await self.abort()
+
+    async def abort(self) -> None:
+        """End it all, without another word where there is no TLS yet."""
+        self._drop_all()
+        self._line.patience.forget(self)
+        await asyncio.gather(*self._ending, return_exceptions=True)
+
+    # What comes
+
+    def out_of_patience(self) -> None:
+        """Look whether the deadline is over, connections wait in vain, or it is time to open some again."""
+        try:
+            now = time.monotonic()
+            if self._line.seconds_left == 0:
+                self._line.reception.out_of_time(self._line.manners.deadline)
+                self._drop_all()
+            elif self._ready and self._asking and now >= self._latest_news + IDLE_SECONDS:
+                self._opens_ahead = False
+                self._close_ready()
+            self._go_on()
+            self._look_again(now)
+        except Exception as error:
+            self._fail(error)
+
+    def _look_again(self, now: float) -> None:
+        """Be told when there may be something to do though nothing comes. What comes in time sets no timer for that."""
+        seconds = min(self._line.seconds_left, IDLE_SECONDS)
+        if self._ready and self._asking:
+            seconds = min(seconds, self._latest_news + IDLE_SECONDS - now)
+        if now < (resume_at := self._line.reception.resume_at):
+            seconds = min(seconds, resume_at - now)
+        self._line.patience.wait(self, seconds)
+
+    def _came(self, dialling: Dialling, found: Session | Ended) -> None:
+        """Keep a session for an offer; let an ending answer the most wanted one, if it is to be believed."""
+        if dialling not in self._dialling:
+            return
+        self._dialling.discard(dialling)
+        self._latest_news = time.monotonic()
+        try:
+            if isinstance(found, Session):
+                self._ready.append(found)
+                if not self._waiting and not self._wanted.guessed:
+                    return
+            else:
+                others = len(self._asking) + len(self._ready) + len(self._dialling)
+                heard = self._line.reception.ended(
+                    found.answer, others=others, now=time.monotonic(), deadline=self._line.deadline
+                )
+                if heard == "told" and self._waiting:
+                    self._news.append((self._waiting.popleft(), found.answer))
+                self._look_again(time.monotonic())
+            self._go_on()
+        except Exception as error:
+            self._fail(error)
+
+    def _answered(self, asked: Asking, answer: Ending) -> None:
+        if self._asking.get(asked.offer) is not asked:
+            return
+        del self._asking[asked.offer]
+        self._latest_news = time.monotonic()
+        try:
+            self._line.note(asked, answer)
+            self._line.reception.answered(answer)
+            self._news.append((asked.offer, answer))
+            self._go_on()
+        except Exception as error:
+            self._fail(error)
+
+    def _connected(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self.found.done():
+            self.found.set_exception(error)
+
+    # What follows
+
+    def _go_on(self) -> None:
+        """Tell the sweep the news, and begin what it wants then."""
+        if self._stepping or self.found.done():
+            return
+        self._stepping = True
+        try:
+            while True:
+                while self._news:
+                    self._wanted = self._sweep.send(self._news.popleft())
+                given_up = self._line.reception.given_up
+                left = self._unasked(self._wanted.sure)
+                if given_up is not None:
+                    self._leave()
+                    if left:
+                        self._news.append((left[0], given_up))
+                        continue
+                self._begin(left)
+                if not self._news:
+                    break
+        except StopIteration as stop:
+            self.found.set_result(stop.value)
+        finally:
+            self._stepping = False
+
+    def _unasked(self, offers: tuple[Offer, ...]) -> deque[Offer]:
+        """Those of the offers that are not out yet."""
+        asking = self._asking
+        return deque([offer for offer in offers if offer not in asking] if asking else offers)
+
+    def _begin(self, sure: deque[Offer]) -> None:
+        """Send the most wanted offers on what is ready, and open as many connections as the next ones will take."""
+        reception = self._line.reception
+        self._waiting = sure
+        # One connection at a time is what this server wants: none of them for what may be in vain.
+        guessed: deque[Offer] = deque()
+        if reception.width > 1 and self._wanted.guessed:
+            guessed = self._unasked(self._wanted.guessed)
+        while self._ready and (offers := sure or guessed):
+            self._ask(self._ready.popleft(), offers)
+        if reception.resume_at and time.monotonic() < reception.resume_at:
+            return
+        under_way = len(self._ready) + len(self._dialling)
+        room = reception.width - len(self._asking) - under_way
+        needed = len(sure)
+        if self._opens_ahead and self._line.answered and not reception.given_up:
+            needed += min(MAX_AHEAD, max(len(guessed), self._wanted.expected))
+        for _ in range(min(room, needed - under_way)):
+            dialling = self._line.dial(self._came)
+            dialling.connected.add_done_callback(self._connected)
+            self._dialling.add(dialling)
+
+    def _ask(self, session: Session, offers: deque[Offer]) -> None:
+        """Ask the first of the offers, or leave it there where the server has closed the connection while it waited."""
+        offer = offers[0]
+        if session.gone is None:
+            self._asking[offers.popleft()] = self._line.ask(session, offer, self._answered)
+            return
+        session.close()
+        if offer in self._found_gone:
+            answer = Closed(stage="starttls", how=session.gone)
+            self._line.reception.answered(answer)
+            self._news.append((offers.popleft(), answer))
+        self._found_gone.add(offer)
+
+    # What ends
+
+    def _leave(self) -> None:
+        """Leave connections that have no hello yet: where we are in the conversation, at the next reply."""
+        unneeded, self._dialling = self._dialling, set()
+        for dialling in unneeded:
+            dialling.leave()
+        self._ending += [dialling.connected for dialling in unneeded]
         self._close_ready()
 
-    def _took(self, opened: Session | Ended, exchanges: list[Exchange]) -> None:
-        """Keep a session for an offer; let an ending answer the most wanted one, if it is to be believed."""
-        if isinstance(opened, Session):
-            self._ready.append(opened)
-            return
-        others = len(self._asking) + len(self._ready) + len(self._opening)
-        heard = self._line.reception.ended(
-            opened.answer, others=others, now=time.monotonic(), deadline=self._line.deadline
-        )
-        if heard == "told" and self._waiting:
-            exchanges.append((self._waiting.popleft(), opened.answer))
-
-    async def _wait(self, idle: bool) -> set[object]:
-        """What is done first; nothing at the deadline, when it is time to go on, or when connections were idle."""
-        left = min(self._line.seconds_left, IDLE_SECONDS) if idle else self._line.seconds_left
-        pause = self._line.reception.resume_at - time.monotonic()
-        if pause > 0:
-            left = min(left, pause)
-        tasks = self._opening | self._asking.keys()
-        if not tasks:
-            await asyncio.sleep(left)
-            return set()
-        done, _ = await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        return set(done)
+    def _drop_all(self) -> None:
+        """End all that is under way."""
+        dropped, self._dialling = self._dialling, set()
+        for dialling in dropped:
+            dialling.abort()
+        self._ending += [dialling.connected for dialling in dropped]
+        for asking in self._asking.values():
+            asking.abort()
+        self._asking.clear()
+        self._close_ready()
 
     def _close_ready(self) -> None:
         while self._ready:
             self._ready.popleft().close()
-
-    async def _cancel(self) -> None:
-        tasks = [*self._opening, *self._asking]
-        for task in tasks:
-            task.cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, Session):
-                outcome.close()
-        self._opening.clear()
-        self._opened.clear()
-        self._asking.clear()

@@ -1,44 +1,116 @@
-"""The one place that says whether another connection may be opened: in all, and to one address."""
+"""The one place that says whether another connection may be opened: to one address, to one provider, and in all."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 
+from mxprobe.network.admission import Ticket
+from mxprobe.network.budget import Budget
+from mxprobe.network.provider import is_loopback, provider_of
 from mxprobe.network.settings import Limits
+from mxprobe.network.turns import Turns
+from mxprobe.network.waiting import Clock, Door
+from mxprobe.terms import Endpoint
 
 
 class Gate:
-    """Keeps a whole run within its limits, whatever endpoints share an address. `opened` counts all connections."""
+    """Keeps a whole run within its limits, whatever endpoints share an address or a provider.
 
-    def __init__(self, limits: Limits) -> None:
+    `opened` counts all connections. Without a `clock` it is that of the running event loop.
+    """
+
+    def __init__(self, limits: Limits, clock: Clock | None = None) -> None:
         self.limits = limits
         self.opened = 0
-        self._total = asyncio.Semaphore(limits.connections)
-        self._addresses: dict[str, asyncio.Semaphore] = {}
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._clock = clock
+        self._door: Door | None = None
+        self._turns: Turns | None = None
+        self._total = Budget(limits.connections, limits.connections_per_minute)
+        self._addresses: dict[str, Budget] = {}
+        self._providers: dict[str, Budget] = {}
 
-    def turn(self, address: str) -> asyncio.Lock:
-        """Whose turn it is at an address: endpoints that share one are probed one after another.
+    def turn(self, endpoint: Endpoint) -> AbstractAsyncContextManager[None]:
+        """Hold an endpoint's turn to be probed (`Turns`)."""
+        if self._turns is None:
+            self._turns = Turns(self.limits, self.clock)
+        return self._turns.turn(endpoint)
 
-        Side by side each would wait for the others' connections on its own time.
-        """
-        return self._turns.setdefault(address, asyncio.Lock())
+    def visit(self, endpoint: Endpoint) -> Visit:
+        """The connections of one probe to an endpoint, which this gate lets through one by one."""
+        return Visit(self, self._budgets(endpoint))
 
-    async def acquire(self, address: str) -> None:
-        """Wait for a place for one connection to an address.
+    def free(self, endpoint: Endpoint) -> int:
+        """How many connections to an endpoint could be opened at this moment."""
+        return min(budget.free(self.clock.time()) for budget in self._budgets(endpoint))
 
-        The address comes before the total, so that those who wait for a busy address hold up nobody else.
-        """
-        place = self._addresses.setdefault(address, asyncio.Semaphore(self.limits.per_address))
-        await place.acquire()
+    @property
+    def clock(self) -> Clock:
+        """The clock that the limits per minute go by."""
+        if self._clock is None:
+            self._clock = asyncio.get_running_loop()
+        return self._clock
+
+    @property
+    def door(self) -> Door:
+        """Where all connections wait."""
+        if self._door is None:
+            self._door = Door(self.clock)
+        return self._door
+
+    def _budgets(self, endpoint: Endpoint) -> tuple[Budget, ...]:
+        """What a connection costs, narrowest first."""
+        limits, loopback = self.limits, is_loopback(endpoint.address)
+        address = self._addresses.get(endpoint.address)
+        if address is None:
+            address = Budget(limits.per_address, limits.address_rate(loopback=loopback))
+            self._addresses[endpoint.address] = address
+        places, rate = limits.provider_places(loopback=loopback), limits.provider_rate(loopback=loopback)
+        if places is None and rate is None:
+            return (address, self._total)
+        provider = provider_of(endpoint)
+        named = tuple(name for name in (provider.domain, provider.network) if name is not None)
+        for name in named:
+            if name not in self._providers:
+                self._providers[name] = Budget(places, rate)
+        return (address, *(self._providers[name] for name in named), self._total)
+
+
+class Visit:
+    """The connections of one probe to one endpoint, as the gate lets them through."""
+
+    def __init__(self, gate: Gate, budgets: tuple[Budget, ...]) -> None:
+        self._gate = gate
+        self._budgets = budgets
+        self._inside: list[Ticket] = []
+        self._waiting = 0
+        self._held_up = 0.0
+        self._idle_since: float | None = None
+
+    async def enter(self) -> None:
+        """Wait until one more connection may be opened. Who is cancelled while waiting has spent nothing."""
+        self._waiting += 1
+        self._note()
         try:
-            await self._total.acquire()
-        except asyncio.CancelledError:
-            place.release()
-            raise
-        self.opened += 1
+            self._inside.append(await self._gate.door.enter(self._budgets))
+        finally:
+            self._waiting -= 1
+            self._note()
+        self._gate.opened += 1
 
-    def release(self, address: str) -> None:
+    def leave(self) -> None:
         """Give the place of one closed connection back."""
-        self._total.release()
-        self._addresses[address].release()
+        self._gate.door.leave(self._inside.pop())
+        self._note()
+
+    @property
+    def held_up_seconds(self) -> float:
+        """How long it had no connection at all because the gate let none through: no fault of the endpoint."""
+        running = 0.0 if self._idle_since is None else self._gate.clock.time() - self._idle_since
+        return self._held_up + running
+
+    def _note(self) -> None:
+        now = self._gate.clock.time()
+        if self._idle_since is not None:
+            self._held_up += now - self._idle_since
+        self._idle_since = now if self._waiting and not self._inside else None

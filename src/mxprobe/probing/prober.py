@@ -14,8 +14,10 @@ from mxprobe.network.resolver import Resolver
 from mxprobe.network.settings import Manners
 from mxprobe.probing.combination import Tried, try_combination
 from mxprobe.probing.endpoint import EndpointProbe, EndpointTask, Progress, probe_endpoint
-from mxprobe.probing.settings import ProbeSettings
+from mxprobe.probing.pool import Pools
+from mxprobe.probing.settings import Depth, ProbeSettings
 from mxprobe.routing.addresses import RoutingPolicy
+from mxprobe.routing.ignore_list import parse_ignore_list
 from mxprobe.routing.resolution import resolve_route
 from mxprobe.routing.route import Route, endpoints_behind
 from mxprobe.terms import Endpoint, NextHop, Protocol, parse_next_hop
@@ -38,7 +40,7 @@ class Prober:
 
     Raises:
         TrustStoreError: the CA file or path cannot be used.
-        InvalidSetting: an address to connect to is none.
+        InvalidSetting: an address to connect to is none, or an entry of the ignore list can be no host.
         ResolverError: there is no name server to ask.
     """
 
@@ -46,7 +48,9 @@ class Prober:
         self.settings = settings
         self._progress = progress
         self._trust = load_trust_store(ca_file=settings.ca_file, ca_path=settings.ca_path)
-        self._policy = RoutingPolicy(allow_private=settings.allow_private, connect=settings.connect)
+        self._policy = RoutingPolicy(
+            allow_private=settings.allow_private, connect=settings.connect, ignore=parse_ignore_list(settings.ignore)
+        )
         self._gate = Gate(settings.limits)
         self._manners = Manners(
             ehlo=settings.ehlo,
@@ -56,6 +60,7 @@ class Prober:
             deadline=settings.deadline,
         )
         self._resolver: Resolver | None = None
+        self._pools = Pools()
         self._probes: dict[tuple[Endpoint, tuple[Profile, ...]], asyncio.Task[EndpointProbe]] = {}
 
     async def resolve(self, next_hop: NextHop) -> Route:
@@ -70,13 +75,33 @@ class Prober:
             self._resolver = Resolver(nameservers=servers)
         return await self._resolver.route(next_hop, self._policy)
 
-    async def endpoint(self, endpoint: Endpoint, profiles: tuple[Profile, ...] | None = None) -> EndpointProbe:
-        """Probe one endpoint, once a run, whoever asks for it (`profiles`: those of the settings)."""
+    async def endpoint(
+        self,
+        endpoint: Endpoint,
+        profiles: tuple[Profile, ...] | None = None,
+        *,
+        depth: Depth | None = None,
+        before: EndpointFacts | None = None,
+    ) -> EndpointProbe:
+        """Probe one endpoint, once a run, whoever asks for it.
+
+        `profiles` and `depth` are those of the settings unless given. With `before`, what an earlier probe found of
+        this endpoint, its sweep is taken over where a fingerprint is still the same.
+        """
         profiles = self.settings.profiles if profiles is None else profiles
         if (endpoint, profiles) not in self._probes:
-            work = probe_endpoint(self._task(endpoint, profiles), self._manners, self._gate, self._progress)
-            self._probes[endpoint, profiles] = asyncio.create_task(work)
+            task = self._task(endpoint, profiles, depth or self.settings.depth, before)
+            self._probes[endpoint, profiles] = asyncio.create_task(self._probe(task))
         return await asyncio.shield(self._probes[endpoint, profiles])
+
+    async def twin_swept(self, endpoint: Endpoint) -> None:
+        """Wait until a sweep of another endpoint of the same MX host, whose twin this may be, is over or has no
+        prospect; the first of them does not wait, and is to be probed next.
+
+        `endpoint` waits too where twins are looked for. To wait before holding what the twin may need is better.
+        """
+        if self.settings.twins:
+            await self._pools.wait(endpoint)
 
     async def target(self, next_hop: NextHop) -> TargetProbe:
         """Probe one next-hop: its route, every endpoint behind it side by side, and the verdicts."""
@@ -91,7 +116,9 @@ class Prober:
 
     async def combination(self, endpoint: Endpoint, protocol: Protocol, suite: int | None) -> Tried:
         """Try one protocol and one suite (code point; None: any) at an endpoint."""
-        return await try_combination(self._task(endpoint, ()), self._manners, self._gate, protocol, suite)
+        return await try_combination(
+            self._task(endpoint, (), self.settings.depth), self._manners, self._gate, protocol, suite
+        )
 
     @property
     def connections(self) -> int:
@@ -104,10 +131,29 @@ class Prober:
             task.cancel()
         await asyncio.gather(*self._probes.values(), return_exceptions=True)
 
-    def _task(self, endpoint: Endpoint, profiles: tuple[Profile, ...]) -> EndpointTask:
+    async def _probe(self, task: EndpointTask) -> EndpointProbe:
+        try:
+            if task.pools and task.before is None:
+                await task.pools.wait(task.endpoint)
+            found = await probe_endpoint(task, self._manners, self._gate, self._progress)
+            if task.pools and found.facts.sweep in ("swept", "confirmed"):
+                task.pools.keep(task.endpoint, found.facts)
+            return found
+        finally:
+            self._pools.settled(task.endpoint)
+
+    def _task(
+        self,
+        endpoint: Endpoint,
+        profiles: tuple[Profile, ...],
+        depth: Depth,
+        before: EndpointFacts | None = None,
+    ) -> EndpointTask:
         return EndpointTask(
             endpoint=endpoint,
-            depth=self.settings.depth,
+            depth=depth,
+            before=before,
+            pools=self._pools if self.settings.twins and depth in ("full", "everything") else None,
             trust=self._trust,
             verify_depth=self.settings.verify_depth,
             profiles=profiles,

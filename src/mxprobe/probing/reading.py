@@ -11,9 +11,12 @@ from mxprobe.smtp.replies import starttls_meaning
 from mxprobe.terms import PROTOCOLS, Protocol, State
 from mxprobe.tls.code_points import group_name
 from mxprobe.tls.endings import ending_text
+from mxprobe.tls.families import families_of
+from mxprobe.tls.foresight import HandshakePick
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent, Throttled, Unasked
 from mxprobe.tls.suites import allowed, suite, suite_named
 from mxprobe.tls.sweep import SuitesFound
+from mxprobe.tls.weak_suites import Weakness
 
 UNRECOGNIZED_NAME = 112
 
@@ -44,11 +47,13 @@ def starttls_ended(answer: Answer, dialogue: Dialogue) -> Starttls:
 class Attempt:
     """How the complete handshake by OpenSSL went: done and with what, or how it ended and OpenSSL's words for it.
 
-    `server_name` is the SNI it was tried with, `chain` (DER, leaf first) what the server sent.
+    `server_name` is the SNI it was tried with, `chain` (DER, leaf first) what the server sent, `pick` what it picked
+    out of which suites.
     """
 
     done: bool
     natural: Natural | None = None
+    pick: HandshakePick | None = None
     chain: tuple[bytes, ...] = ()
     server_name: str | None = None
     answer: Answer | None = None
@@ -205,7 +210,18 @@ def _with_natural(facts: ProtocolFacts, natural: Natural, undecided: tuple[int, 
         order="unknown",
         undecided=tuple(name for name in (suite(left).name for left in undecided) if name != natural.suite),
         reason=f"{why}a complete handshake got {natural.suite}" if facts.complete or why else facts.reason,
+        families=_families_with(number.number, facts, natural.protocol),
     )
+
+
+def _families_with(number: int, facts: ProtocolFacts, protocol: Protocol) -> dict[Weakness, State]:
+    """The weak families beside one more suite; what a list leaves out that was not all is unknown."""
+    shown = families_of(protocol, (number,), complete=False)
+    return {
+        family: "yes" if state == "yes" else "unknown" if facts.complete and before == "no" else before
+        for family, state in shown.items()
+        for before in (facts.families.get(family, "unknown"),)
+    }
 
 
 def _one_protocol(found: SuitesFound) -> ProtocolFacts:
@@ -224,4 +240,11 @@ def _one_protocol(found: SuitesFound) -> ProtocolFacts:
         order=found.order,
         hellos=found.hellos,
         undecided=tuple(suite(number).name for number in found.undecided) if found.accepted else (),
+        families=_families(found),
     )
+
+
+def _families(found: SuitesFound) -> dict[Weakness, State]:
+    if not found.accepted:
+        return {}
+    return dict(found.families) or families_of(found.protocol, found.suites, complete=found.complete)

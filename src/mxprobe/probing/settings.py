@@ -11,9 +11,10 @@ from mxprobe.errors import InvalidSetting
 from mxprobe.mta.profile import Profile
 from mxprobe.network.settings import Limits, Timeouts
 
-Depth = Literal["quick", "standard", "full"]
+Depth = Literal["quick", "standard", "full", "everything"]
 """How deep a probe looks. *quick*: one complete handshake, and one hello a profile; versions only where that handshake
-fails. *standard*: every version too. *full*: every suite of every version, in the server's order."""
+fails. *standard*: every version too. *full*: every suite of every version, in the server's order, and what the same
+hellos tell beyond suites. *everything*: also what takes hellos of its own, such as groups and signature schemes."""
 
 DEPTHS: tuple[Depth, ...] = get_args(Depth)
 
@@ -24,9 +25,10 @@ class ProbeSettings:
 
     `ehlo` should resolve back to this machine; `contact` is told to the peer, inside TLS only. `ca_file` and
     `ca_path` are as in `openssl s_client`; without either, the system's. `resolver` is an (address, port); without
-    it, those of the system. `connect` maps a host name to the address that is dialled for it. `allow_private` lets
-    DNS lead to private, loopback and link-local addresses. `deadline` bounds one endpoint, in seconds. `trace` keeps
-    transcripts.
+    it, those of the system. `connect` maps a host name to the address that is dialled for it. `ignore` names
+    domains, addresses and networks that are never dialled, whatever leads to them. `allow_private` lets
+    DNS lead to private, loopback and link-local addresses. `deadline` bounds one endpoint, in seconds. `twins` lets
+    endpoints that have the same fingerprint share a full sweep. `trace` keeps transcripts.
 
     Raises:
         InvalidSetting: `ehlo` or `contact` is not something that can be said in SMTP.
@@ -41,10 +43,12 @@ class ProbeSettings:
     profiles: tuple[Profile, ...] = ()
     resolver: tuple[str, int] | None = None
     connect: Mapping[str, str] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
     allow_private: bool = False
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
     deadline: float = 300.0
+    twins: bool = True
     trace: bool = False
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mxprobe.errors import InvalidSetting
+from mxprobe.routing.ignore_list import NOBODY, IgnoreList, embedded_ipv4
 from mxprobe.terms import IPAddress, host_name
 
 
@@ -16,7 +17,8 @@ class RoutingPolicy:
 
     `allow_private` lets addresses from the DNS be dialled that are not public. `connect` maps a host name to
     the address that the user gave for it: the DNS is not asked for that host's addresses, and the address may
-    be private, since the user named it. Names and addresses are brought into the form that routes have.
+    be private, since the user named it. What is on the list `ignore` is not dialled, whoever named it. Names and
+    addresses are brought into the form that routes have.
 
     Raises:
         InvalidSetting: a key of `connect` is not a host name, or a value not an IP address.
@@ -24,6 +26,7 @@ class RoutingPolicy:
 
     allow_private: bool = False
     connect: Mapping[str, str] = field(default_factory=dict)
+    ignore: IgnoreList = NOBODY
 
     def __post_init__(self) -> None:
         normal = {}
@@ -46,7 +49,6 @@ _NOT_FOR_HOSTS = (
     ipaddress.ip_network("3fff::/20"),  # documentation, RFC 9637
 )
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # RFC 4291 §2.4, as IANA allocates it
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052 §2.1
 
 
 def is_public(address: IPAddress) -> bool:
@@ -58,7 +60,7 @@ def is_public(address: IPAddress) -> bool:
     public here.
     """
     if isinstance(address, ipaddress.IPv6Address):
-        embedded = _embedded_ipv4(address)
+        embedded = embedded_ipv4(address)
         if embedded is not None:
             return is_public(embedded)
         if address not in _GLOBAL_UNICAST:
@@ -66,13 +68,3 @@ def is_public(address: IPAddress) -> bool:
     if address.is_multicast or address.is_reserved or not address.is_global:
         return False
     return not any(address in network for network in _NOT_FOR_HOSTS)
-
-
-def _embedded_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    if address.sixtofour is not None:
-        return address.sixtofour
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return None

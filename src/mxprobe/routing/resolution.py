@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Generator, Iterable
+from dataclasses import replace
 
 from mxprobe.routing.addresses import PUBLIC_ADDRESSES, RoutingPolicy, is_public
 from mxprobe.routing.answers import DnsAnswer, MxRecord, Question
@@ -35,18 +36,22 @@ def resolve_route(next_hop: NextHop, policy: RoutingPolicy = PUBLIC_ADDRESSES) -
     An MX host is kept whatever happens to it, with an error that says so. An error beside addresses means
     that they may not be all: one of A and AAAA got no answer, or there were too many. An MX host that is an
     alias is resolved like any other (RFC 2181 §10.3 forbids it, and mail servers deliver to it all the same).
-    Addresses that are not public are not dialled unless `policy` allows or the user named them.
+    Addresses that are not public are not dialled unless `policy` allows or the user named them. What is on the ignore
+    list is never dialled, and the DNS is not asked about a name that is; the error says so.
     """
     if next_hop.address is not None:
         address = str(next_hop.address)
-        named = MxHost(name=address, canonical_name=address, preference=None, addresses=(address,))
-        return Route(kind="literal", hosts=(named,))
+        return Route(kind="literal", hosts=(_given(address, None, address, policy),))
     if not next_hop.mx_lookup:
         return Route(kind="literal", hosts=(yield from _resolve_hosts({next_hop.host: None}, policy)))
 
+    if entry := policy.ignore.entry_for_name(next_hop.host):
+        return Route(kind="error", error=_ignored(entry))
     question = Question(name=next_hop.host, type="MX")
     (answer,) = yield (question,)
     canonical_name = answer.canonical_name if answer.aliases else None
+    if canonical_name is not None and (entry := policy.ignore.entry_for_name(canonical_name)):
+        return Route(kind="error", canonical_name=canonical_name, error=_ignored(entry))
     exchanges = _by_preference(record for record in answer.records if isinstance(record, MxRecord))
 
     if answer.status == "no-data" or (answer.status == "ok" and not exchanges):
@@ -97,13 +102,29 @@ def _resolve_hosts(
 
 
 def _without_dns(name: str, preference: int | None, policy: RoutingPolicy) -> MxHost | None:
-    """The host if no question needs to be asked about it: its address is given, or its name is no host name."""
-    error = _name_error(name)
+    """The host if no question is to be asked about it: its address is given, its name is no host name, or ignored."""
+    entry = policy.ignore.entry_for_name(name)
+    error = _ignored(entry) if entry else _name_error(name)
     given = policy.connect.get(name)
-    if error is None and given is None:
+    if given is not None and not entry:
+        host = _given(name, preference, given, policy)
+        return host if error is None or host.error is not None else replace(host, error=error)
+    if error is None:
         return None
-    addresses = (given,) if given is not None else ()
-    return MxHost(name=name, canonical_name=name, preference=preference, addresses=addresses, error=error)
+    return MxHost(name=name, canonical_name=name, preference=preference, addresses=(), error=error)
+
+
+def _given(name: str, preference: int | None, address: str, policy: RoutingPolicy) -> MxHost:
+    """A host at the address that the user gave."""
+    entry = policy.ignore.entry_for_address(ipaddress.ip_address(address))
+    return MxHost(
+        name=name,
+        canonical_name=name,
+        preference=preference,
+        addresses=() if entry else (address,),
+        refused_addresses=(address,) if entry else (),
+        error=_ignored(entry, address) if entry else None,
+    )
 
 
 def _name_error(name: str) -> RouteError | None:
@@ -125,6 +146,11 @@ def _name_error(name: str) -> RouteError | None:
     return None
 
 
+def _ignored(entry: str, *addresses: str) -> RouteError:
+    which = f" ({', '.join(addresses)})" if addresses else ""
+    return RouteError(status="ignored", text=f"on the ignore list: {entry}{which}", temporary=False)
+
+
 def _malformed(text: str) -> RouteError:
     return RouteError(status="malformed", text=text, temporary=False)
 
@@ -138,11 +164,14 @@ def _answered(name: str, preference: int | None, asked: Asked, policy: RoutingPo
     for _, answer in asked:
         found.update(dict.fromkeys(record for record in answer.records if not isinstance(record, (MxRecord, str))))
     kept = tuple(found)[:MAX_ADDRESSES]
-    dialled = tuple(str(address) for address in kept if policy.allow_private or is_public(address))
-    refused = tuple(str(address) for address in kept if not policy.allow_private and not is_public(address))
-
     # A and AAAA meet the same CNAMEs; where one was not answered the other knows them.
     aliased = next((answer for _, answer in asked if answer.aliases), None)
+    names = (*aliased.aliases, aliased.canonical_name) if aliased is not None else ()
+    whole = policy.ignore.entry_for_name(*names)
+    ignored = {str(each): entry for each in kept if (entry := whole or policy.ignore.entry_for_address(each))}
+    allowed = tuple(address for address in kept if policy.allow_private or is_public(address))
+    dialled = tuple(str(address) for address in allowed if str(address) not in ignored)
+    refused = tuple(str(address) for address in kept if str(address) not in dialled)
     return MxHost(
         name=name,
         canonical_name=aliased.canonical_name if aliased is not None else name,
@@ -150,12 +179,20 @@ def _answered(name: str, preference: int | None, asked: Asked, policy: RoutingPo
         addresses=dialled,
         aliases=aliased.aliases if aliased is not None else (),
         refused_addresses=refused,
-        error=_host_error(asked, len(found), dialled, refused),
+        error=_host_error(asked, len(found), dialled, refused, ignored),
     )
 
 
-def _host_error(asked: Asked, found: int, dialled: tuple[str, ...], refused: tuple[str, ...]) -> RouteError | None:
+def _host_error(
+    asked: Asked, found: int, dialled: tuple[str, ...], refused: tuple[str, ...], ignored: dict[str, str]
+) -> RouteError | None:
     failed = tuple((question, answer) for question, answer in asked if answer.status not in _ANSWERED)
+    if ignored:
+        on_list = _ignored(", ".join(dict.fromkeys(ignored.values())), *ignored)
+        if not failed:
+            return on_list
+        failure = _failure(failed)
+        return replace(failure, text=f"{failure.text}; {on_list.text}")
     if failed:
         return _failure(failed)
     if found > MAX_ADDRESSES:

@@ -21,9 +21,9 @@ DnsStatus = Literal["ok", "nxdomain", "no-data", "servfail", "refused", "timeout
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteError:
-    """Why a name could not be resolved; `temporary` errors are worth another try."""
+    """Why a name could not be resolved, or was not to be; `temporary` errors are worth another try."""
 
-    status: DnsStatus | Literal["null-mx-mixed", "no-address", "forbidden-address"]
+    status: DnsStatus | Literal["null-mx-mixed", "no-address", "forbidden-address", "ignored"]
     text: str
     temporary: bool
 
@@ -34,7 +34,8 @@ class MxHost:
 
     Both are kept, because Postfix's `smtp_cname_overrides_servername` is about which of them counts.
     `aliases` is the chain from one to the other. `addresses` is every A and AAAA address in the order of the DNS
-    answers, A first. `refused_addresses` are those that we would not dial (private, loopback, link-local).
+    answers, A first. `refused_addresses` are those that we would not dial (private, loopback, link-local, or on the
+    ignore list).
     """
 
     name: str

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mxprobe.errors import InvalidNextHop, InvalidSetting, StoreError
 from mxprobe.mta.profile import Profile
+from mxprobe.routing.ignore_list import entries_of_file, parse_ignore_list
 from mxprobe.schedule.sections import (
     GroupSection,
     LimitsSection,
@@ -41,7 +42,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """All of a `probes.toml`, names looked up, and paths in it made relative to where it lies."""
+    """All of a `probes.toml`, names looked up, and paths in it made relative to where it lies.
+
+    `probe.ignore` has the entries of the `ignore_file` too.
+    """
 
     path: Path
     probe: ProbeSection
@@ -180,7 +184,26 @@ class _Reader:
                 parse_resolver(section.resolver, where=f"{self._path}: probe.resolver")
             except InvalidSetting as error:
                 self._mistakes.append(error)
-        return replace(section, ca_path=self._beside(section.ca_path), ca_file=self._beside(section.ca_file))
+        return replace(
+            section,
+            ca_path=self._beside(section.ca_path),
+            ca_file=self._beside(section.ca_file),
+            ignore=self._ignore(section),
+        )
+
+    def _ignore(self, section: ProbeSection) -> tuple[str, ...]:
+        """Who is left alone, by the list and by the file."""
+        entries = [(f"{self._path}: probe.ignore[{index}]", entry) for index, entry in enumerate(section.ignore)]
+        if section.ignore_file is not None:
+            path = self._directory / Path(section.ignore_file).expanduser()
+            text = self._text(path, "probe.ignore_file") or ""
+            entries += [(f"{path}: line {number}", entry) for number, entry in entries_of_file(text)]
+        for where, entry in entries:
+            try:
+                parse_ignore_list((entry,), where)
+            except InvalidSetting as error:
+                self._mistakes.append(error)
+        return tuple(dict.fromkeys(entry for _, entry in entries))
 
     def _beside(self, name: str | None) -> str | None:
         return None if name is None else str(self._directory / Path(name).expanduser())

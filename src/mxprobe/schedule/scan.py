@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from typing import Protocol as Interface
 from mxprobe.errors import MxprobeError
 from mxprobe.facts import EndpointFacts, Report
 from mxprobe.mta.profile import Profile
+from mxprobe.network.turns import Turns
 from mxprobe.routing.route import Route, endpoints_behind
 from mxprobe.schedule.configuration import Configuration, Group
 from mxprobe.store import Scan
@@ -81,8 +82,11 @@ async def scan(
     clock: Callable[[], datetime],
     groups: tuple[str, ...] = (),
     on_progress: Callable[[Progress], None] | None = None,
+    when_ready: Callable[[Endpoint], Awaitable[None]] | None = None,
 ) -> ScanResult:
     """Scan the groups of these names, or all, into the store. `clock` gives the time, with its zone.
+
+    `when_ready` is awaited before it is an endpoint's turn: to wait for what another one's probe brings.
 
     When this is cancelled, or the process killed, nothing that was kept is lost, and the next scan of the same
     targets under the same settings asks only for the rest, if it begins within `RESUME_WITHIN`.
@@ -98,7 +102,7 @@ async def scan(
     current = found or await store.start_scan(now, tuple(run.next_hops), run.digest)
 
     routes = await run.resolve(current, probe_route)
-    asked, kept = await run.ask(current, routes, probe_endpoint)
+    asked, kept = await run.ask(current, routes, probe_endpoint, when_ready)
     if run.failures:
         raise ExceptionGroup("the scan went on, but met errors of the program", run.failures)
 
@@ -161,7 +165,13 @@ class _Run:
         await _together([one(next_hop) for next_hop in missing])
         return routes
 
-    async def ask(self, current: Scan, routes: Mapping[str, Route], probe_endpoint: ProbeEndpoint) -> tuple[int, int]:
+    async def ask(
+        self,
+        current: Scan,
+        routes: Mapping[str, Route],
+        probe_endpoint: ProbeEndpoint,
+        when_ready: Callable[[Endpoint], Awaitable[None]] | None,
+    ) -> tuple[int, int]:
         """Ask every endpoint that the scan does not have yet; how many that were, and how many it had."""
         profiles: dict[Endpoint, dict[Profile, None]] = {}
         for text, route in routes.items():
@@ -170,13 +180,9 @@ class _Run:
         kept = (await self._store.endpoints_of(current)).keys() & profiles.keys()
         known = len(kept)
 
-        # Those at one address take turns: side by side they would only use up each other's time for the address.
-        at_address: dict[str, list[Endpoint]] = {}
-        for endpoint in profiles:
-            if endpoint not in kept:
-                at_address.setdefault(endpoint.address, []).append(endpoint)
-        # An endpoint is asked over up to `per_address` connections; all together are to stay within `connections`.
-        places = asyncio.Semaphore(max(1, self._limits.connections // self._limits.per_address))
+        # No more at once than there are connections for, of a provider and in all: a slow one does not fill the scan.
+        # Those at one address one after another: side by side they would only use up each other's time for it.
+        turns = Turns(self._limits)
 
         def progress(latest: Endpoint | None = None) -> None:
             routes_known = len(routes)
@@ -190,23 +196,24 @@ class _Run:
                 )
             )
 
-        async def in_turn(endpoints: Iterable[Endpoint]) -> None:
+        async def in_turn(endpoint: Endpoint) -> None:
             nonlocal known
-            for endpoint in endpoints:
-                async with places:
-                    try:
-                        facts, certificates = await probe_endpoint(endpoint, tuple(profiles[endpoint]))
-                    except MxprobeError:
-                        raise
-                    except Exception as error:
-                        self._failed(error, str(endpoint))
-                        continue
-                await self._store.save_endpoint(current, endpoint, facts, certificates)
-                known += 1
-                progress(endpoint)
+            if when_ready is not None:
+                await when_ready(endpoint)
+            async with turns.turn(endpoint):
+                try:
+                    facts, certificates = await probe_endpoint(endpoint, tuple(profiles[endpoint]))
+                except MxprobeError:
+                    raise
+                except Exception as error:
+                    self._failed(error, str(endpoint))
+                    return
+            await self._store.save_endpoint(current, endpoint, facts, certificates)
+            known += 1
+            progress(endpoint)
 
         progress()
-        await _together([in_turn(endpoints) for endpoints in at_address.values()])
+        await _together([in_turn(endpoint) for endpoint in profiles if endpoint not in kept])
         return len(profiles) - len(kept), len(kept)
 
     def _failed(self, error: Exception, what: str) -> None:

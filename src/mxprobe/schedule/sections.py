@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from mxprobe.network.settings import Limits, Manners, Timeouts
 from mxprobe.terms import PROTOCOLS, Protocol
 
-Depth = Literal["quick", "standard", "full"]
+Depth = Literal["quick", "standard", "full", "everything"]
 """How much is asked of an endpoint (README, "Depths")."""
 
 _TIMEOUTS = Timeouts()
@@ -28,6 +28,7 @@ Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\A[^\x00-\x
 File = Annotated[Text, Field(description="the path of a file; relative to the directory of probes.toml")]
 Directory = Annotated[Text, Field(description="the path of a directory; relative to the directory of probes.toml")]
 Seconds = Annotated[float, Field(ge=0.1, le=3600, description="seconds, from 0.1 to 3600")]
+PerMinute = Annotated[int, Field(ge=1, le=100000, description="a whole number from 1 to 100000")]
 Flag = Annotated[bool, Field(description="true or false")]
 
 
@@ -63,7 +64,13 @@ class ProbeSection:
     depth: Annotated[Depth, Field(description=", ".join(get_args(Depth)))] = "standard"
     resolver: Annotated[Text | None, Field(description="ADDR, ADDR:PORT, [IPv6]:PORT")] = None
     allow_private: Flag = False
+    ignore: Annotated[
+        tuple[Text, ...], Field(description="an array of domains, addresses and networks like 192.0.2.0/24")
+    ] = ()
+    ignore_file: File | None = None
     deadline: Annotated[float, Field(ge=1, le=86400, description="seconds, from 1 to 86400")] = _MANNERS.deadline
+    twins: Flag = True
+    full_every: Annotated[int, Field(ge=1, le=100, description="a whole number from 1 to 100")] = 7
     timeouts: Annotated[TimeoutsSection, Field(description="a table [probe.timeouts]")] = field(
         default_factory=TimeoutsSection
     )
@@ -71,7 +78,7 @@ class ProbeSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsSection(Limits):
-    """``[limits]``: connections at a time."""
+    """``[limits]``: connections at a time, and in any minute. What is None is left to the program."""
 
     __pydantic_config__ = _STRICT
 
@@ -79,6 +86,10 @@ class LimitsSection(Limits):
         _LIMITS.connections
     )
     per_address: Annotated[int, Field(ge=1, le=100, description="a whole number from 1 to 100")] = _LIMITS.per_address
+    per_provider: Annotated[int | None, Field(ge=1, le=10000, description="a whole number from 1 to 10000")] = None
+    connections_per_minute: PerMinute | None = None
+    per_address_per_minute: PerMinute | None = None
+    per_provider_per_minute: PerMinute | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 
@@ -23,17 +24,17 @@ Meaning = Literal["ok", "throttled", "refused", "garbled"]
 
 def greeting_meaning(reply: Reply) -> Meaning:
     """What a greeting means (RFC 5321 §3.1, §4.3.2). 4xx is throttling; 554 and other 5xx a refusal."""
-    return _meaning(reply, ok=range(220, 221))
+    return _meaning(reply, ok=220)
 
 
 def ehlo_meaning(reply: Reply) -> Meaning:
     """What the reply to EHLO, HELO or LHLO means (RFC 5321 §4.1.1.1)."""
-    return _meaning(reply, ok=range(250, 251))
+    return _meaning(reply, ok=250)
 
 
 def starttls_meaning(reply: Reply) -> Meaning:
     """What the reply to STARTTLS means (RFC 3207 §4): 220 go on, 454 later, 501/5xx refused."""
-    return _meaning(reply, ok=range(220, 221))
+    return _meaning(reply, ok=220)
 
 
 def helo_may_work(reply: Reply) -> bool:
@@ -60,8 +61,14 @@ def offers_starttls(announced: tuple[str, ...]) -> bool:
     return any(line.partition(" ")[0] == "STARTTLS" for line in announced)
 
 
-def _meaning(reply: Reply, ok: range) -> Meaning:
-    if reply.code in ok:
+@lru_cache(64)
+def announces_starttls(reply: Reply) -> bool:
+    """Whether a reply to EHLO lists STARTTLS. A server gives the same reply to each connection."""
+    return offers_starttls(capabilities(reply))
+
+
+def _meaning(reply: Reply, ok: int) -> Meaning:
+    if reply.code == ok:
         return "ok"
     if 400 <= reply.code <= 499:
         return "throttled"

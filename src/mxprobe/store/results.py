@@ -160,6 +160,30 @@ class Store:
 
         return await self._database.transact(work)
 
+    async def since_sweep(self, endpoint: Endpoint, at_most: int) -> tuple[EndpointFacts, ...]:
+        """What the last scans found at an endpoint, newest first, back to the one in which it was last swept in full.
+
+        `at_most` so many are looked at.
+        """
+        column = tables.endpoint.c
+        names = {"service": endpoint.service, "host": endpoint.host, "address": endpoint.address, "port": endpoint.port}
+        newest = (
+            select(column.facts)
+            .where(*(column[name] == value for name, value in names.items()), column.facts.is_not(None))
+            .order_by(column.scan_id.desc())
+            .limit(at_most)
+        )
+
+        def work(connection: Connection) -> tuple[EndpointFacts, ...]:
+            found: list[EndpointFacts] = []
+            for facts in connection.execute(newest).scalars():
+                found.append(facts)
+                if facts.sweep in ("swept", "same-as"):
+                    break
+            return tuple(found)
+
+        return await self._database.transact(work)
+
     async def report_of(self, scan: Scan) -> Report | None:
         """What one scan has found so far, in the order of its targets; None before its first route is known."""
         wanted = (

@@ -45,6 +45,8 @@ class Chain:
         self._coming: list[int] = []
         """What the server should pick next."""
         self._foreseen_after = 0
+        self._unplaced: list[int] = []
+        """Accepted suites of which it is not known what comes after them."""
         self._asked_whose_order = False
         self._guessed: set[tuple[int, ...]] = set()
         """The offers after predicted picks of a server with its own order."""
@@ -82,8 +84,10 @@ class Chain:
         """The offer that is needed next; all that is left, from the first place on that nothing is known of."""
         picks = self._sweep.picks
         if not self._by_our_order:
-            # Until it is known whose order counts, now this way, now that: so it shows soonest.
-            return left[::-1] if picks.order == "unknown" and len(picks.accepted) % 2 == 0 else left
+            if picks.order == "unknown" and not self._sweep.foresight.own_order:
+                # Until it is known whose order counts, now this way, now that: so it shows soonest.
+                return left[::-1] if len(picks.accepted) % 2 == 0 else left
+            return (*self._unplaced, *left)
         start = next(self._unpassed(), None)
         if start in self._turned:
             return self._turned.pop(start)
@@ -142,7 +146,7 @@ class Chain:
             guessed = self._turned_offers(coming, left)
         else:
             coming = self._coming
-            if len(sweep.accepted) != self._foreseen_after:
+            if sweep.picks.order == "server" and len(sweep.accepted) != self._foreseen_after:
                 self._foreseen_after = len(sweep.accepted)
                 coming = list(sweep.foresight.following(offer.protocol, tuple(sweep.accepted)))
             guessed = [
@@ -189,9 +193,21 @@ class Chain:
             elif self._coming[:1] == [answer.suite]:
                 sweep.foresight.foretold()
             self._passed.update(suites[: suites.index(answer.suite) + 1])
+            self._place_in_order(answer.suite)
             for guessed in [each for each in self._answers if answer.suite in each]:
                 self._in_vain(guessed, self._answers.pop(guessed))
         return outcome
+
+    def _place_in_order(self, picked: int) -> None:
+        """Offer the suite before this again if it could have come after it: it then is picked where it belongs."""
+        picks = self._sweep.picks
+        if picked in self._unplaced:
+            self._unplaced.remove(picked)
+            picks.move_to_end(picked)
+        elif not self._by_our_order and self._surely is False:
+            *_, before, _ = (0, 0, *picks.accepted)
+            if before and picks.precedes(before, picked) is None:
+                self._unplaced.append(before)
 
     def _heard(self, suites: tuple[int, ...], answer: Answer) -> None:
         """Note the answer to a guess."""

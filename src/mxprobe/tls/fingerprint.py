@@ -41,6 +41,7 @@ class Swept:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
     """An offer, and what the same configuration answers to it: it picks `pick`, or lists `listed` (SSLv2), or refuses.
+    The offer may hold suites that are `not_taken`.
 
     `apart` are offers that are asked where this one is refused, though it holds the pick: a server may pick of some
     families what it cannot finish.
@@ -49,6 +50,7 @@ class Expected:
     offer: Offer
     pick: int | None = None
     listed: frozenset[int] = frozenset()
+    not_taken: frozenset[int] = frozenset()
     apart: tuple[tuple[int, ...], ...] = ()
 
 
@@ -159,9 +161,11 @@ def _accepted(offer: Offer, known: Swept, picks: tuple[int, ...]) -> Iterable[Ex
         suites = _picked_first(known, pick)
         if number == 0 and spoiling:
             parts = apart if known.order == "client" or not ordinary else (ordinary, *apart)
-            yield Expected(offer=replace(by_name, suites=spoiling + suites), pick=pick, apart=parts)
+            yield Expected(
+                offer=replace(by_name, suites=spoiling + suites), pick=pick, apart=parts, not_taken=frozenset(spoiling)
+            )
         elif number == 1 and ordinary and known.order == "client":
-            yield Expected(offer=replace(by_name, suites=ordinary + suites), pick=pick)
+            yield Expected(offer=replace(by_name, suites=ordinary + suites), pick=pick, not_taken=frozenset(ordinary))
         else:
             yield Expected(offer=replace(offer, suites=suites), pick=pick)
 
@@ -265,7 +269,7 @@ def _words(want: Expected, got: frozenset[int]) -> str:
     meant = _meant(want)
     if want.offer.protocol == "SSLv2":
         return f"it lists {_names(got)}, not {_names(meant)}"
-    if not meant:
+    if not meant or got & want.not_taken:
         return f"it takes {_names(got)}"
     return f"out of {len(want.offer.suites)} it picks {_names(got)}, not {_names(meant)}"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mxprobe.terms import Protocol
 from mxprobe.tls.suites import allowed, candidates, openssl_order
@@ -35,20 +36,22 @@ class Foresight:
     """What the sweeps of one endpoint's versions have learnt from one another.
 
     `own_order` says whether the server seems to have an order of its own; None where nothing speaks for either.
-    `long_offers_read` is true once it has answered an offer longer than the first ones are.
+    `long_offers_read` is true once it has answered an offer longer than `version_sweep.MAX_SUITES`; `max_suites` is what
+    an offer may hold where such offers failed.
     """
 
     def __init__(self, handshake: HandshakePick | None = None) -> None:
         self.handshake = handshake
         self.own_order: bool | None = None
         self.long_offers_read = False
+        self.max_suites: int | None = None
         self.hits = 0
         self.misses = 0
         self._hellos = 0
         self._window = 1.0
         self._exchanges: set[tuple[str, str]] = set()
         self._ciphers: set[tuple[str, str]] = set()
-        self._orders: dict[Protocol, tuple[int, ...]] = {}
+        self._orders: dict[Protocol, list[int]] = {}
         self._likely: dict[Protocol, frozenset[int]] = {}
         self._foretold: dict[tuple[Protocol, Protocol | None], tuple[tuple[int, ...], int]] = {}
 
@@ -77,10 +80,10 @@ class Foresight:
         """What was not guessed aloud would have held."""
         self._window = max(self._window, min(1.0, self._window + 0.25))
 
-    def accepted(self, protocol: Protocol, suites: Sequence[int]) -> None:
-        """The last of these suites is newly accepted in a version; they are in the order in which we heard of them."""
-        self._orders[protocol] = tuple(suites)
-        exchange, cipher = _halves(suites[-1])
+    def accepted(self, protocol: Protocol, suite: int) -> None:
+        """A suite is accepted in a version, as the next one that we hear of."""
+        self._orders.setdefault(protocol, []).append(suite)
+        exchange, cipher = _halves(suite)
         if exchange not in self._exchanges or cipher not in self._ciphers:
             self._exchanges.add(exchange)
             self._ciphers.add(cipher)
@@ -152,6 +155,7 @@ class Foresight:
         return tuple(coming)
 
 
+@lru_cache(maxsize=1024)
 def _halves(suite: int) -> tuple[tuple[str, str], tuple[str, str]]:
     """The key exchange with its authentication, and the cipher with its MAC."""
     known = registered(suite)

@@ -44,6 +44,10 @@ class Picks:
         self._offered.setdefault(picked, []).append(offered)
         return new
 
+    def move_to_end(self, suite: int) -> None:
+        """Note that a suite has its place behind all others that are known."""
+        self.accepted[suite] = self.accepted.pop(suite)
+
     @property
     def order(self) -> Order:
         """Whose order it is, as far as the picks tell; unknown also where they contradict each other."""

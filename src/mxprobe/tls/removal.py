@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from mxprobe.terms import Protocol
 from mxprobe.tls.foresight import Foresight, HandshakePick
-from mxprobe.tls.offer import Offer
+from mxprobe.tls.offer import Closed, Offer, Refused
 from mxprobe.tls.sweep import SuitesFound, Sweep, doubted, sslv2_kinds, still_takes, together
-from mxprobe.tls.version_sweep import VersionSweep
+from mxprobe.tls.version_sweep import PROTOCOL_VERSION, SMALL_GROUPS, SMALL_SCHEMES, SMALL_SUITES, VersionSweep
 
 
 def accepted_versions(offers: Iterable[Offer]) -> Sweep[dict[Protocol, SuitesFound]]:
@@ -58,7 +59,30 @@ def accepted_suites(
     found |= yield from together(left)
     if alive and any(found[protocol].rests_on_close for protocol in left):
         alive = yield from still_takes(offers, found)
-    return found if alive else doubted(offers, found)
+    found = found if alive else doubted(offers, found)
+    if not any(result.accepted for result in found.values()):
+        # A server that fails all hellos of the usual size may be asked with small ones.
+        small = yield from together({o.protocol: _small(o) for o in offers if _may_be_small(o, found)})
+        found |= {protocol: result for protocol, result in small.items() if result.accepted}
+    return found
+
+
+def _may_be_small(offer: Offer, found: Mapping[Protocol, SuitesFound]) -> bool:
+    """Whether a version was refused in a way that the size of the hello may explain: not by its number."""
+    ending = found[offer.protocol].ending
+    by_its_number = isinstance(ending, Refused) and ending.alert == PROTOCOL_VERSION
+    return offer.protocol not in ("SSLv2", "SSLv3") and isinstance(ending, Refused | Closed) and not by_its_number
+
+
+def _small(offer: Offer) -> Sweep[SuitesFound]:
+    """The sweep of a version by hellos that are small in every respect; an empty one if that changes nothing."""
+    foresight = Foresight()
+    foresight.max_suites = SMALL_SUITES
+    sweep = VersionSweep(replace(offer, groups=SMALL_GROUPS, signature_schemes=SMALL_SCHEMES), foresight)
+    yield from sweep.first_pass()
+    if sweep.accepted:
+        yield from sweep.second_pass(long_offers_work=False)
+    return sweep.found()
 
 
 def _version_accepted(offer: Offer) -> Sweep[SuitesFound]:
@@ -67,7 +91,7 @@ def _version_accepted(offer: Offer) -> Sweep[SuitesFound]:
     removal = VersionSweep(offer, Foresight())
     outcome = yield from removal.pick(removal.first_offer)
     if outcome == "refused" and not removal.version_refused:
-        removal.refused.update(removal.first_offer)
+        removal.known.update(removal.first_offer)
         yield from removal.split()
     removal.settled = not removal.accepted and not removal.cut
     return removal.found()

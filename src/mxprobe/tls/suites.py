@@ -135,22 +135,7 @@ def peculiar(number: int) -> str | None:
     the server lacks. Servers were seen to pick one and then to send an alert, which says nothing about other
     suites. None for suites that a certificate authenticates, for signalling values, and for unknown numbers.
     """
-    known = _registry().get(number)
-    if known is None or number in SIGNALLING:
-        return None
-    exchange = known.key_exchange
-    if exchange in _BY_EXCHANGE:
-        return _BY_EXCHANGE[exchange]
-    if exchange.startswith("GOST") or "GOST" in known.encryption:
-        return "GOST"
-    if "PSK" in exchange:
-        return "PSK"
-    # RSA and DH keys of a bounded length, or a cipher of 40 bits: what the export rules of the USA allowed.
-    if exchange.endswith(")") or known.encryption.endswith("(40)"):
-        return "export"
-    if known.authentication == "None":
-        return "anonymous"
-    return "static-DH" if "/" in exchange else None
+    return _families().get(number)
 
 
 def allowed(number: int, protocol: Protocol) -> bool:
@@ -217,6 +202,28 @@ def _registry() -> dict[int, CipherSuite]:
             aliases=tuple(aliases.split()),
         )
     return registry
+
+
+@cache
+def _families() -> dict[int, str | None]:
+    """What `peculiar` answers for the known suites."""
+    return {number: _family(known) for number, known in _registry().items() if number not in SIGNALLING}
+
+
+def _family(known: CipherSuite) -> str | None:
+    exchange = known.key_exchange
+    if exchange in _BY_EXCHANGE:
+        return _BY_EXCHANGE[exchange]
+    if exchange.startswith("GOST") or "GOST" in known.encryption:
+        return "GOST"
+    if "PSK" in exchange:
+        return "PSK"
+    # RSA and DH keys of a bounded length, or a cipher of 40 bits: what the export rules of the USA allowed.
+    if exchange.endswith(")") or known.encryption.endswith("(40)"):
+        return "export"
+    if known.authentication == "None":
+        return "anonymous"
+    return "static-DH" if "/" in exchange else None
 
 
 @cache

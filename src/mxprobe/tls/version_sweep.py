@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import filterfalse
 
 from mxprobe.terms import Protocol
 from mxprobe.tls.chain import Chain, Outcome
@@ -16,13 +17,23 @@ from mxprobe.tls.suites import peculiar
 from mxprobe.tls.suites import suite as registered
 from mxprobe.tls.sweep import CONTROL, Contradiction, SuitesFound, Sweep, ask, ask_surely
 
-MAX_SUITES = 128
-"""Suites in an offer to a server that has not yet shown that it reads longer ones: wolfSSL refuses
-more than 150, others stop at 128."""
+FIRST_SUITES = 60
+"""Suites in the first offer of a version: some servers read no more than 64, with the signalling value."""
 
-MAX_SSLV3_SUITES = 106
+MAX_SUITES = 127
+"""Suites in an offer to a server that has not yet shown that it reads longer ones: wolfSSL refuses
+more than 150, others stop at 128, with the signalling value."""
+
+MAX_SSLV3_SUITES = 105
 """The same in SSLv3, which has no extensions to pad with: longer hellos would be of the 256 to 511 bytes on
 which some load balancers hang (RFC 7685 §1)."""
+
+SMALL_SUITES = 16
+"""Suites in a hello that is small in every respect, for servers that have refused all others."""
+
+SMALL_GROUPS = (29, 23, 24)
+SMALL_SCHEMES = (0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0203, 0x0201)
+"""The groups and signature schemes in it: x25519, P-256 and P-384; ECDSA and RSA with SHA-2 and SHA-1."""
 
 PROTOCOL_VERSION = 70
 """The alert that refuses a version rather than an offer (RFC 8446 §6.2)."""
@@ -52,16 +63,15 @@ class VersionSweep:
     def __init__(self, offer: Offer, foresight: Foresight) -> None:
         self.offer = offer
         self.foresight = foresight
-        self.limit = MAX_SSLV3_SUITES if offer.protocol == "SSLv3" else MAX_SUITES
-        self.first_offer = tuple(suite for suite in offer.suites if peculiar(suite) is None)[: self.limit]
-        if not self.first_offer:
-            self.first_offer = offer.suites[: self.limit]
+        ordinary = tuple(suite for suite in offer.suites if peculiar(suite) is None)
+        self.first_offer = (ordinary or offer.suites)[: min(self.limit, FIRST_SUITES)]
         self.picks = Picks()
         seen = foresight.handshake
         if seen and seen.protocol == offer.protocol == "TLSv1.3":  # where neither groups nor certificates decide
             self.picks.passed_over(seen.offered[: seen.offered.index(seen.picked)])
         self.accepted = self.picks.accepted
-        self.refused: set[int] = set()
+        self.known: set[int] = set()
+        """The suites that were accepted or refused."""
         self.order: tuple[int, ...] | None = None
         """The accepted suites in the server's order, once that was settled."""
         self.version_refused = False
@@ -71,11 +81,17 @@ class VersionSweep:
         self.settled = False
         self.rests_on_close = False
         self.long_offer_answered = False
-        self.max_suites: int | None = None
+        self.longest_answered = 0
         self.hellos = 0
         self.ending: Answer | None = None
         self.refusals: list[tuple[Offer, Refused]] = []
         """Offers that were refused and not asked again."""
+
+    @property
+    def limit(self) -> int:
+        """How many suites an offer may hold as long as longer ones were not seen to be read."""
+        most = MAX_SSLV3_SUITES if self.offer.protocol == "SSLv3" else MAX_SUITES
+        return min(self.foresight.max_suites or most, most)
 
     # The course of a sweep
 
@@ -85,16 +101,27 @@ class VersionSweep:
         suites = self.first_offer[::-1]
         outcome = yield from self.pick(suites)
         if outcome == "refused" and not self.version_refused:
-            self.refused.update(suites)
+            self.known.update(suites)
         if outcome != "chosen":
             self.settled = self.version_refused
             return
         self.foresight.picked_first(self.offer.protocol, suites, next(iter(self.accepted)))
+        if self.foresight.max_suites:
+            return
         outcome = yield from self.chain(self.rest, surely=False)
         if outcome == "refused" and (yield from self.check_last_refusal()):
             yield from self.conclude()
         elif not self.long_offer_answered and len(self.rest) > self.limit and not self.cut_elsewhere:
-            self.max_suites, self.cut = self.limit, False
+            yield from self.find_limit()
+
+    def find_limit(self) -> Sweep[None]:
+        """How long an offer may be, where a long one failed. The first one was not too long."""
+        self.cut = False
+        accepted = next(iter(self.accepted))
+        outcome = yield from self.pick((accepted, *self.rest[: self.limit - 1]))
+        fits = outcome == "chosen" or self.cut_elsewhere
+        self.foresight.max_suites = self.limit if fits else len(self.first_offer)
+        self.cut = self.cut and fits
 
     def second_pass(self, long_offers_work: bool) -> Sweep[None]:
         """Ask apart for what the first pass left open."""
@@ -106,11 +133,31 @@ class VersionSweep:
         if long_offers_work and not self.accepted and not self.contradicted:
             refusal = self.ending
             outcome = yield from self.chain(self.rest, surely=not isinstance(refusal, Closed))
-            if outcome == "refused" and not self.accepted and _same_refusal(refusal, self.ending):
-                self.settled = True
-                return
+            if outcome == "refused" and not self.accepted:
+                other = self.ending
+                plain = tuple(suite for suite in self.rest if peculiar(suite) not in MISSING_CREDENTIALS)
+                if _same_refusal(refusal, other) or (
+                    (yield from self.pick(plain)) == "refused"
+                    and (_same_refusal(refusal, self.ending) or _same_refusal(other, self.ending))
+                ):
+                    self.settled = True
+                    return
         yield from self.split()
+        if self.accepted and (yield from self.refuses_length()):
+            self.known = set(self.accepted)
+            yield from self.split()
         yield from self.conclude()
+
+    def refuses_length(self) -> Sweep[bool]:
+        """Whether offers were refused for their length: shorter ones were answered, and with what was accepted there a
+        long one is refused as well."""
+        refused = max((offer.suites for offer, _ in self.refusals), key=len, default=())
+        if self.cut or len(refused) <= self.longest_answered or self.foresight.max_suites:
+            return False
+        if (yield from self.pick((*self.accepted, *refused)[: len(refused)])) == "chosen":
+            return False
+        self.foresight.max_suites = max(SMALL_SUITES, self.longest_answered)
+        return not self.cut
 
     def conclude(self) -> Sweep[None]:
         """Find the order, and whether all of it came from one server."""
@@ -131,8 +178,7 @@ class VersionSweep:
 
     def without_known(self, suites: Iterable[int]) -> tuple[int, ...]:
         """Those of the suites of which we do not know yet, in the order given."""
-        accepted, refused = self.accepted, self.refused
-        return tuple([suite for suite in suites if suite not in accepted and suite not in refused])
+        return tuple(filterfalse(self.known.__contains__, suites))
 
     # Asking
 
@@ -140,9 +186,13 @@ class VersionSweep:
         """Remove and ask again until the server refuses what is left, or the answer is none."""
         return (yield from Chain(self, suites, surely=surely).run())
 
-    def pick(self, suites: tuple[int, ...]) -> Sweep[Outcome]:
-        """Ask for one more suite out of these, and note what came; a plain close is asked again."""
-        answer, hellos = yield from ask_surely(replace(self.offer, suites=suites))
+    def pick(self, suites: tuple[int, ...], *, surely: bool = True) -> Sweep[Outcome]:
+        """Ask for one more suite out of these, and note what came; a plain close is asked again if `surely`."""
+        offer = replace(self.offer, suites=suites)
+        if surely:
+            answer, hellos = yield from ask_surely(offer)
+        else:
+            answer, hellos = (yield from ask(offer)), 1
         self.answered(hellos)
         return self.take(suites, answer)
 
@@ -161,10 +211,12 @@ class VersionSweep:
                     return "refused"
                 return self.contradict(suites, answer)
             case Chosen() if answer.suite in suites:
+                self.longest_answered = max(self.longest_answered, len(suites))
                 if len(suites) > self.limit:
                     self.long_offer_answered = self.foresight.long_offers_read = True
                 if self.picks.add(suites, answer):
-                    self.foresight.accepted(self.offer.protocol, tuple(self.accepted))
+                    self.known.add(answer.suite)
+                    self.foresight.accepted(self.offer.protocol, answer.suite)
                 if self.picks.order != "unknown":
                     self.foresight.own_order = self.picks.order == "server"
                 return "chosen"
@@ -192,7 +244,7 @@ class VersionSweep:
     def doubted(self) -> tuple[Offer, Refused] | None:
         """A refusal that an acceptance contradicts, if neither length nor finite fields not named explain it."""
         for offer, refusal in reversed(self.refusals):
-            read = len(offer.suites) <= self.limit or self.long_offer_answered
+            read = len(offer.suites) <= max(self.limit, self.longest_answered)
             for suite in self.accepted.keys() & offer.suites if read else ():
                 if offer.groups == self.offer.groups or registered(suite).key_exchange != "DH":
                     return offer, refusal
@@ -228,10 +280,10 @@ class VersionSweep:
 
     def refuses_the_plain(self, refusal: Answer | None) -> Sweep[bool]:
         """Whether what is left is refused as well without the families that may have poisoned it."""
-        left = self.rest
+        left, closed = self.rest, isinstance(refusal, Closed)
         plain = tuple(suite for suite in left if peculiar(suite) not in MISSING_CREDENTIALS)
         if len(plain) == len(left) and len(left) < self.limit:
-            return not isinstance(refusal, Closed) or (yield from self.pick(left)) == "refused"
+            return not closed or (yield from self.pick(left, surely=False)) == "refused"
         known = len(self.accepted)
         if not any(registered(number).key_exchange == "DH" for number in self.accepted):
             # Some servers have finite fields only by name (RFC 7919). Where nothing else of that kind was taken,
@@ -245,7 +297,8 @@ class VersionSweep:
             order: Order = self.picks.order
             if order == "client":  # and it has passed over all that is left
                 return _shares_none(refusal)
-        if plain and (yield from self.pick(plain)) != "refused":
+        # A second close is as good as a repeated one.
+        if plain and (yield from self.pick(plain, surely=not closed)) != "refused":
             return False
         return _same_refusal(refusal, self.ending) if plain else _shares_none(refusal)
 
@@ -300,7 +353,7 @@ class VersionSweep:
                     parts.extendleft(reversed(_parts(left, self.limit, apart=True)))
                     continue
             refusal = refusal or self.ending
-            self.refused.update(left)
+            self.known.update(left)
 
     def reverse(self) -> tuple[int, ...]:
         """The accepted suites, the first that was picked last: who picks it again has an order of his own."""
@@ -361,7 +414,7 @@ class VersionSweep:
             ending=self.ending,
             undecided=() if self.settled else self.rest,
             hellos=self.hellos,
-            max_suites=self.max_suites,
+            max_suites=self.foresight.max_suites,
             rests_on_close=self.rests_on_close,
             contradictions=tuple(self.contradictions),
         )

@@ -38,6 +38,9 @@ _SIGNATURES = {
     "1.2.840.10045.4.3.4": "ecdsa-with-SHA512",
 }
 
+# A key that may make no other signatures, RFC 4055 §1.2.
+_RSASSA_PSS = "1.2.840.113549.1.1.10"
+
 # Kinds of key that need no size, and also signature algorithms (RFC 8410 §3, RFC 9881 §2).
 _KEYS = {
     "1.3.101.112": "Ed25519",
@@ -55,7 +58,7 @@ class Certificate:
     `names` are the dNSName and iPAddress entries of subjectAltName, `common_name` the last CN of the subject.
     `subject` and `issuer` are RFC 4514 strings. `serial` and `signature` are as `openssl x509` prints them: hex digits,
     and OpenSSL's name of the algorithm, or its OID where it has no name here.
-    `key` is like ``RSA 2048``, ``EC secp256r1`` or ``Ed25519``, or the OID of a kind that is not known.
+    `key` is like ``RSA 2048``, ``RSA-PSS 2048``, ``EC secp256r1`` or ``Ed25519``, or the OID of an unknown kind.
     `error` says what could not be parsed; the fingerprint is there in any case.
 
     The texts are the peer's own, control characters included: whoever shows them escapes them. At most `MAX_NAMES`
@@ -209,7 +212,7 @@ def _key(certificate: x509.Certificate) -> str:
         return oid
     match key:
         case rsa.RSAPublicKey():
-            return f"RSA {key.key_size}"
+            return f"{'RSA-PSS' if oid == _RSASSA_PSS else 'RSA'} {key.key_size}"
         case ec.EllipticCurvePublicKey():
             return f"EC {key.curve.name}"
         case dsa.DSAPublicKey():

@@ -145,7 +145,8 @@ def _not_looked_at(target: Target) -> Iterator[Obstacle]:
         missing = [text for text in host.addresses if not any((name, text) in probed for name in names)]
         if missing:
             yield host.name, "unknown", f"not probed: {', '.join(missing)}"
-        if host.error is not None and (host.error.temporary or host.addresses or host.refused_addresses):
+        left_alone = host.error is not None and host.error.status == "ignored"
+        if host.error is not None and (host.error.temporary or host.addresses or host.refused_addresses or left_alone):
             yield host.name, "unknown", host.error.text
         elif host.refused_addresses:
             yield host.name, "unknown", f"not public, and not dialled: {', '.join(host.refused_addresses)}"

@@ -9,15 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from mxprobe.facts import EndpointFacts, EvidenceValue, ProtocolFacts, Severity, Target, Verdict
+from mxprobe.facts import EndpointFacts, EvidenceValue, ProtocolFacts, Severity, Suite, Target, Verdict
 from mxprobe.routing.route import Route
 from mxprobe.terms import PROTOCOLS, Endpoint, Protocol, Service, State
+from mxprobe.tls.suites import suite
 from mxprobe.trust.verification import longer_than_limit
 
 EXPIRES_SOON = timedelta(days=14)
 """A certificate with less than this left is worth a warning: ACME clients renew well before."""
 
-VERDICTS = ("starttls", "needs-sslv3", "shared-cipher", "trusted", "name-matches", "not-expired", "null-mx")
+WEAK_DH_BITS = 2048
+"""Finite fields below this are weak: RFC 9325 §4.5 demands as many bits."""
+
+VERDICTS = (
+    *("starttls", "needs-sslv3", "shared-cipher", "weak-dh", "secure-renegotiation", "compression"),
+    *("trusted", "name-matches", "not-expired", "null-mx"),
+)
 """Every verdict id, in the order of a report."""
 
 _TLS: dict[Service, str] = {"smtp": "STARTTLS", "lmtp": "STARTTLS", "smtps": "TLS"}
@@ -37,7 +44,8 @@ def judge_endpoint(facts: EndpointFacts, time: datetime) -> tuple[Verdict, ...]:
     """The verdicts on one endpoint, in the order of `VERDICTS`."""
     rules: tuple[Callable[[EndpointFacts], Verdict], ...] = (starttls, needs_sslv3)
     about_certificate = (trusted(facts), name_matches(facts), not_expired(facts, time))
-    return (*(rule(facts) for rule in rules), *shared_cipher(facts), *about_certificate)
+    beyond_suites = (*weak_dh(facts), *secure_renegotiation(facts), *compression(facts))
+    return (*(rule(facts) for rule in rules), *shared_cipher(facts), *beyond_suites, *about_certificate)
 
 
 def endpoint_name(facts: EndpointFacts) -> str:
@@ -124,6 +132,57 @@ def shared_cipher(facts: EndpointFacts) -> tuple[Verdict, ...]:
     return tuple(verdicts)
 
 
+def weak_dh(facts: EndpointFacts) -> tuple[Verdict, ...]:
+    """Whether keys are agreed on in finite fields that are too small; not judged where none of DHE's was seen."""
+    source = "RFC 9325 §4.5, RFC 7919 §1"
+    accepted = {protocol: seen for protocol, seen in facts.protocols.items() if seen.state == "accepted"}
+    found = sorted({(field.bits, field.name or "of its own") for seen in accepted.values() for field in seen.dh})
+    if not accepted:
+        return ()
+    fields = tuple(f"{bits} bits, {name}" for bits, name in found)
+    evidence: dict[str, EvidenceValue] = {"finite_fields": fields}
+    if found and found[0][0] < WEAK_DH_BITS:
+        summary = f"DHE with {found[0][0]} bits only ({found[0][1]})"
+        return (_verdict("weak-dh", facts, "yes", "warning", summary, evidence, source),)
+    incomplete = [protocol for protocol, seen in facts.protocols.items() if protocol != "TLSv1.3" and not seen.complete]
+    if not found and (incomplete or any(_is_dhe(used) for seen in accepted.values() for used in seen.suites)):
+        return ()
+    if incomplete:
+        summary = f"could not find out: not all suites of {', '.join(incomplete)} are known"
+        return (_verdict("weak-dh", facts, "unknown", "info", summary, evidence, source),)
+    summary = f"no DHE with less than {found[0][0]} bits" if found else "no DHE"
+    return (_verdict("weak-dh", facts, "no", "ok", summary, evidence, source),)
+
+
+def secure_renegotiation(facts: EndpointFacts) -> tuple[Verdict, ...]:
+    """Whether renegotiation is bound to the session (RFC 5746); not judged where no answer tells."""
+    seen = facts.features.secure_renegotiation if facts.features else None
+    if seen is None:
+        return ()
+    source = "RFC 5746 §4, RFC 9325 §3.5"
+    summary = {
+        "yes": "secure renegotiation is supported",
+        "no": "secure renegotiation is not supported",
+        "unknown": "could not find out",
+    }[seen.state]
+    severity: Severity = "ok" if seen.state == "yes" else "warning" if seen.state == "no" else "info"
+    summary = f"{summary}: {seen.reason}" if seen.reason else summary
+    evidence: dict[str, EvidenceValue] = {"reason": seen.reason}
+    return (_verdict("secure-renegotiation", facts, seen.state, severity, summary, evidence, source),)
+
+
+def compression(facts: EndpointFacts) -> tuple[Verdict, ...]:
+    """Whether TLS compresses, which gives secrets away by their length (CRIME); not judged where it was not asked."""
+    seen = facts.features.compression if facts.features else None
+    if seen is None:
+        return ()
+    severity: Severity = "warning" if seen.state == "yes" else "ok" if seen.state == "no" else "info"
+    summary = {"yes": "TLS compression is on", "no": "no TLS compression", "unknown": "could not find out"}[seen.state]
+    summary = f"{summary}: {seen.reason}" if seen.reason else summary
+    evidence: dict[str, EvidenceValue] = {"reason": seen.reason}
+    return (_verdict("compression", facts, seen.state, severity, summary, evidence, "RFC 9325 §3.3"),)
+
+
 def trusted(facts: EndpointFacts) -> Verdict:
     """Whether the chain verifies against the CA path, and is not longer than the depth allows."""
     source = "RFC 5280 §6, postconf(5) smtp_tls_scert_verifydepth"
@@ -203,16 +262,21 @@ def _of_route(route: Route) -> list[Verdict]:
     if route.error:
         evidence: dict[str, EvidenceValue] = {"status": route.error.status, "temporary": route.error.temporary}
         summary = f"no route: {route.error.text}"
-        if route.error.temporary:
+        if route.error.status == "ignored":
+            summary = f"not dialled: {route.error.text}"
+        if route.error.temporary or route.error.status == "ignored":
             verdicts.append(_target_verdict("null-mx", "unknown", "info", "", summary, evidence, source))
-        severity: Severity = "warning" if route.error.temporary else "critical"
+        severity: Severity = "info" if route.error.status == "ignored" else "critical"
+        severity = "warning" if route.error.temporary else severity
         verdicts.append(_target_verdict("starttls", "unknown", severity, "", summary, evidence, "RFC 5321 §5.1"))
     for host in route.hosts:
         if host.error:
             evidence = {"status": host.error.status, "refused_addresses": host.refused_addresses}
-            dialled = "not every address was found" if host.addresses else "not dialled"
+            ignored = host.error.status == "ignored"
+            dialled = f"not every address was {'dialled' if ignored else 'found'}" if host.addresses else "not dialled"
             summary = f"{host.name}: {dialled}: {host.error.text}"
-            found = _target_verdict("starttls", "unknown", "warning", host.name, summary, evidence, "RFC 5321 §5.1")
+            severity = "info" if ignored else "warning"
+            found = _target_verdict("starttls", "unknown", severity, host.name, summary, evidence, "RFC 5321 §5.1")
             verdicts.append(found)
     return verdicts
 
@@ -235,6 +299,11 @@ def _works(facts: EndpointFacts, protocol: Protocol) -> bool:
     if protocol == "TLSv1.3":
         return facts.natural is not None and facts.natural.reached == "handshake-complete"
     return any(suite.reached != "selected" for suite in seen.suites)
+
+
+def _is_dhe(used: Suite) -> bool:
+    """Whether a suite agrees on its key in a finite field."""
+    return suite(int(used.id, 16)).key_exchange in ("DH", "DHEPSK")
 
 
 def _protocol_evidence(seen: ProtocolFacts) -> str:

@@ -9,7 +9,6 @@ import pytest
 
 HEAVY = (
     "OpenSSL",
-    "aiosmtplib",
     "aiosqlite",
     "alembic",
     "asyncio",

@@ -116,7 +116,21 @@ def test_the_example_at_the_top_of_the_repository_is_valid() -> None:
     [
         # keys
         ("[probe]\ndept = 'full'", "probes.toml: probe.dept: unknown key; did you mean 'depth'? (allowed: ehlo, "),
-        ("[limits]\nper_hour = 1", "probes.toml: limits.per_hour: unknown key (allowed: connections, per_address)"),
+        (
+            "[limits]\nper_hour = 1",
+            "probes.toml: limits.per_hour: unknown key (allowed: connections, per_address, per_provider, "
+            "connections_per_minute, per_address_per_minute, per_provider_per_minute)",
+        ),
+        (
+            "[limits]\nper_provider_per_minute = 0",
+            "probes.toml: limits.per_provider_per_minute: found 0 (allowed: a whole number from 1 to 100000)",
+        ),
+        (
+            "[probe]\nignore = ['192.0.2.1/24']",
+            "probes.toml: probe.ignore[0]: 192.0.2.1/24 has host bits set (allowed: a domain like example.com",
+        ),
+        ("[probe]\nignore = 'a.example'", "probes.toml: probe.ignore: found 'a.example' (allowed: an array of domains"),
+        ("[probe]\nignore_file = 'none.txt'", "probes.toml: probe.ignore_file: "),
         ("[stroe]", "probes.toml: stroe: unknown key; did you mean 'store'? (allowed: probe, limits, profiles, "),
         ("[probe.timeouts]\ngreet = 1", "probes.toml: probe.timeouts.greet: unknown key; did you mean 'greeting'?"),
         ('"a\\nb" = 1', 'probes.toml: "a\\nb": unknown key (allowed: '),
@@ -148,7 +162,10 @@ def test_the_example_at_the_top_of_the_repository_is_valid() -> None:
             "probes.toml: group[0].require: found 'trusted' (allowed: an array of requirements)",
         ),
         # values
-        ("[probe]\ndepth = 'deep'", "probes.toml: probe.depth: found 'deep' (allowed: quick, standard, full)"),
+        (
+            "[probe]\ndepth = 'deep'",
+            "probes.toml: probe.depth: found 'deep' (allowed: quick, standard, full, everything)",
+        ),
         (
             "[probe]\nverify_depth = 0",
             "probes.toml: probe.verify_depth: found 0 (allowed: a whole number from 1 to 100)",

@@ -11,7 +11,7 @@ from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, S
 from mxprobe.tls.removal import accepted_suites, accepted_versions
 from mxprobe.tls.suites import candidates, peculiar
 from mxprobe.tls.sweep import SuitesFound
-from mxprobe.tls.version_sweep import MAX_SUITES
+from mxprobe.tls.version_sweep import FIRST_SUITES, MAX_SUITES, SMALL_SUITES
 from servers.model import Asked, ModelServer
 
 VERSION: Protocol = "TLSv1.2"
@@ -51,13 +51,13 @@ def test_tells_whose_order_it_is(suites: tuple[int, ...]) -> None:
     assert found.order == "server"
 
 
-@given(suites=st.lists(st.sampled_from(ORDINARY[:MAX_SUITES]), unique=True, min_size=2, max_size=60).map(tuple))
+@given(suites=st.lists(st.sampled_from(ORDINARY[:FIRST_SUITES]), unique=True, min_size=2, max_size=60).map(tuple))
 def test_costs_n_plus_two_hellos_on_an_ordinary_server_that_follows_the_client(suites: tuple[int, ...]) -> None:
     found, asked = sweep(ModelServer(suites={VERSION: suites}, prefers_own_order=False))
     assert len(asked.offers) == found.hellos == len(suites) + 2
 
 
-@given(suites=st.lists(st.sampled_from(ORDINARY[:MAX_SUITES]), unique=True, min_size=2, max_size=60).map(tuple))
+@given(suites=st.lists(st.sampled_from(ORDINARY[:FIRST_SUITES]), unique=True, min_size=2, max_size=60).map(tuple))
 def test_costs_n_plus_three_hellos_at_most_on_an_ordinary_server_with_its_own_order(suites: tuple[int, ...]) -> None:
     _, asked = sweep(ModelServer(suites={VERSION: suites}))
     assert len(asked.offers) <= len(suites) + 3
@@ -120,16 +120,41 @@ def test_openssl_with_srp_but_no_user_is_swept_in_full() -> None:
     assert found.complete
 
 
-@given(suites=suite_lists, longest=st.integers(MAX_SUITES, 200), own=st.booleans(), silent=st.booleans())
-def test_a_server_that_fails_long_offers_is_swept_in_chunks(
-    suites: tuple[int, ...], longest: int, own: bool, silent: bool
+@given(
+    first=st.sampled_from(ORDINARY[:SMALL_SUITES]),
+    others=suite_lists,
+    longest=st.integers(SMALL_SUITES, FIRST_SUITES - 1),
+    own=st.booleans(),
+)
+def test_a_server_that_fails_all_but_small_hellos_is_swept_by_such(
+    first: int, others: tuple[int, ...], longest: int, own: bool
 ) -> None:
+    suites = tuple(dict.fromkeys((*others, first)))
+    server = ModelServer(suites={VERSION: suites}, longest=longest, too_long=Refused(alert=40), prefers_own_order=own)
+    found, _ = sweep(server)
+    assert found.complete
+    assert found.max_suites
+    assert found.max_suites <= longest
+    assert set(found.suites) == set(suites)
+
+
+@given(
+    first=st.sampled_from(ORDINARY[:FIRST_SUITES]),
+    others=suite_lists,
+    longest=st.integers(FIRST_SUITES, 200),
+    own=st.booleans(),
+    silent=st.booleans(),
+)
+def test_a_server_that_fails_long_offers_is_swept_in_chunks(
+    first: int, others: tuple[int, ...], longest: int, own: bool, silent: bool
+) -> None:
+    suites = tuple(dict.fromkeys((*others, first)))
     too_long: Answer = Silent(stage="hello", seconds=15) if silent else Refused(alert=50)
     server = ModelServer(suites={VERSION: suites}, longest=longest, too_long=too_long, prefers_own_order=own)
     found, asked = sweep(server)
     assert found.complete
     assert set(found.suites) == set(suites)
-    assert sum(len(offer.suites) > longest for offer in asked.offers) <= 2
+    assert sum(len(offer.suites) > longest for offer in asked.offers) <= 4
 
 
 @pytest.mark.parametrize(
@@ -158,7 +183,7 @@ def test_a_sweep_cut_short_says_so_and_claims_nothing(
     assert set(suites) - set(found.suites) <= set(found.undecided)
 
 
-@given(first=st.sampled_from(ORDINARY[:MAX_SUITES]), others=suite_lists)
+@given(first=st.sampled_from(ORDINARY[:FIRST_SUITES]), others=suite_lists)
 def test_a_server_that_closes_instead_of_an_alert_is_asked_twice_before_that_counts(
     first: int, others: tuple[int, ...]
 ) -> None:

@@ -28,10 +28,21 @@ from examples.targets import (
     unanswered,
     verified,
 )
-from mxprobe.facts import EndpointFacts, Natural, ProfileAnswer, ProtocolFacts, Starttls, Target, Verdict
+from mxprobe.facts import (
+    EndpointFacts,
+    Features,
+    Natural,
+    ProfileAnswer,
+    ProtocolFacts,
+    Starttls,
+    Suite,
+    Target,
+    Verdict,
+)
 from mxprobe.routing.route import MxHost, Route, RouteError
 from mxprobe.smtp.replies import Reply
-from mxprobe.terms import PROTOCOLS, Protocol
+from mxprobe.terms import PROTOCOLS, Protocol, State
+from mxprobe.tls.free_facts import Feature, FiniteField
 from mxprobe.tls.offer import Stage
 from mxprobe.trust.names import NameMatch
 from mxprobe.verdict.rules import VERDICTS, judge, judge_endpoint, needs_sslv3, not_expired, starttls, trusted
@@ -61,12 +72,14 @@ def test_a_good_server_has_nothing_to_care_about() -> None:
         "starttls": "yes",
         "needs-sslv3": "no",
         "shared-cipher": "yes",
+        "weak-dh": "no",
         "trusted": "yes",
         "name-matches": "yes",
         "not-expired": "yes",
     }
     assert {verdict.severity for verdict in verdicts} == {"ok"}
-    assert [verdict.id for verdict in verdicts] == [name for name in VERDICTS if name != "null-mx"]
+    not_asked = ("secure-renegotiation", "compression", "null-mx")
+    assert [verdict.id for verdict in verdicts] == [name for name in VERDICTS if name not in not_asked]
 
 
 @pytest.mark.parametrize("facts", [GOOD, SSLV3_ONLY.endpoints[0], THROTTLED.endpoints[0], unanswered("unknown", "x")])
@@ -233,6 +246,50 @@ def test_needs_sslv3_says_yes_only_where_all_of_tls_is_refused(states: dict[Prot
     if verdict.state == "no":
         settled = sslv3 is not None and sslv3.state == "refused"
         assert settled or any(facts is not None and facts.state == "accepted" for facts in tls)
+
+
+# weak-dh, secure-renegotiation, compression
+
+DHE = Suite(id="0x00009E", name="DHE-RSA-AES128-GCM-SHA256", iana="TLS_DHE_RSA_WITH_AES_128_GCM_SHA256")
+
+
+def with_dh(*bits: int, complete: bool = True) -> EndpointFacts:
+    fields = tuple(FiniteField(bits=size, prime=f"{size:064x}") for size in bits)
+    tls12 = ProtocolFacts(state="accepted", suites=(DHE,), complete=complete, dh=fields)
+    return replace(GOOD, protocols={"TLSv1.2": tls12})
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (with_dh(1024, 2048), ("yes", "warning")),
+        (with_dh(1024, complete=False), ("yes", "warning")),
+        (with_dh(2048, 4096), ("no", "ok")),
+        (with_dh(2048, complete=False), ("unknown", "info")),
+        (GOOD, ("no", "ok")),
+    ],
+)
+def test_weak_dh(facts: EndpointFacts, expected: tuple[str, str]) -> None:
+    assert brief(of(facts, "weak-dh")) == expected
+
+
+@pytest.mark.parametrize("facts", [with_dh(), with_dh(complete=False), replace(GOOD, protocols={})])
+def test_of_dh_keys_that_were_not_seen_nothing_is_said(facts: EndpointFacts) -> None:
+    assert "weak-dh" not in {verdict.id for verdict in judge_endpoint(facts, SEEN_AT)}
+
+
+@pytest.mark.parametrize("state", ["yes", "no", "unknown"])
+def test_features_that_are_judged(state: State) -> None:
+    feature = Feature(state=state, reason="because")
+    facts = replace(GOOD, features=Features(secure_renegotiation=feature, compression=feature))
+    renegotiation, compression = of(facts, "secure-renegotiation"), of(facts, "compression")
+    assert renegotiation.state == compression.state == state
+    assert (renegotiation.severity, compression.severity) == {
+        "yes": ("ok", "warning"),
+        "no": ("warning", "ok"),
+        "unknown": ("info", "info"),
+    }[state]
+    assert "because" in renegotiation.summary
 
 
 # shared-cipher
@@ -479,8 +536,10 @@ def test_a_sweep_that_was_cut_short_changes_no_verdict() -> None:
         "TLSv1.2": ProtocolFacts(state="accepted", suites=(ECDHE_AES256,), reason=str(BUSY)),
         "SSLv3": UNKNOWN,
     }
-    before, after = judge_endpoint(GOOD, SEEN_AT), judge_endpoint(replace(GOOD, protocols=cut), SEEN_AT)
-    assert [brief(verdict) for verdict in before] == [brief(verdict) for verdict in after]
+    # Of DHE, which may be among the suites that are not known now, nothing is said any more.
+    before = [verdict for verdict in judge_endpoint(GOOD, SEEN_AT) if verdict.id != "weak-dh"]
+    after = judge_endpoint(replace(GOOD, protocols=cut), SEEN_AT)
+    assert [(verdict.id, *brief(verdict)) for verdict in before] == [(verdict.id, *brief(verdict)) for verdict in after]
 
 
 def test_sslv3_as_the_natural_handshake_is_not_a_tls_version() -> None:
