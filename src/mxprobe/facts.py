@@ -149,6 +149,15 @@ class ProfileAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Inconsistency:
+    """Answers that contradict each other, so that no one server gave them; `evidence` quotes them."""
+
+    protocol: Protocol
+    summary: str
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointFacts:
     """All that one probe saw at one endpoint. `early_bytes` (hex) followed the 220 to STARTTLS in clear text.
 
@@ -182,6 +191,7 @@ class EndpointFacts:
     name_match: NameMatch | None = None
     profiles: tuple[ProfileAnswer, ...] = ()
     endings: dict[str, int] = field(default_factory=dict)
+    inconsistencies: tuple[Inconsistency, ...] = ()
     features: Features | None = None
     quirks: Quirks | None = None
     certificate_kinds: dict[CertificateKind, Feature] = field(default_factory=dict)

@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-DEPTHS = "(allowed: quick, standard, full)"
+DEPTHS = "(allowed: quick, standard, full, everything)"
 PROTOCOLS = "(allowed: SSLv2, SSLv3, TLSv1, TLSv1.1, TLSv1.2, TLSv1.3)"
 
 # Arguments behind the next-hop of a server that works, and what the line has to say.
@@ -206,7 +206,7 @@ def test_a_ca_path_without_hash_links_says_so_and_names_the_remedy(
     [
         ("[probe]\ndeth = 'full'\n", "probes.toml: probe.deth: unknown key", "depth"),
         ("[prob]\n", "probes.toml: prob: unknown key", "probe, limits, profiles, group, store"),
-        ("[probe]\ndepth = 'ful'\n", "probes.toml: probe.depth: found 'ful'", "(allowed: quick, standard, full)"),
+        ("[probe]\ndepth = 'ful'\n", "probes.toml: probe.depth: found 'ful'", "(allowed: quick, standard, full, everything)"),
         ("[probe]\nverify_depth = '3'\n", "probes.toml: probe.verify_depth: found '3'", "from 1 to 100"),
         ("[probe]\nresolver = 'ns.test'\n", "probes.toml: probe.resolver", "ADDR:PORT"),
         ("[probe]\nehlo = 'a b'\n", "probes.toml: probe.ehlo", "host name"),

@@ -290,7 +290,7 @@ def one_suite() -> Iterator[RunningServer]:
 def test_a_plan_dials_nothing_and_its_bounds_hold(serve: Callable[[], AbstractContextManager[RunningServer]]) -> None:
     options = ["--profile", "TLSv1.2,TLSv1.3:TLS_AES_128_GCM_SHA256:ECDHE-RSA-AES128-GCM-SHA256"]
     with serve() as server, smtp_front(server) as front:
-        for depth in ("quick", "standard", "full"):
+        for depth in ("quick", "standard", "full", "everything"):
             arguments = ["probe", f"[127.0.0.1]:{front.port}", "--depth", depth, *options]
             before = front.connections
             plan = mxprobe(*arguments, "--plan")

@@ -313,3 +313,44 @@ def shown_so_far(path: Path) -> Any:
     # Nothing is there yet, or it is only being made.
     complaint(done)
     return None
+
+
+def test_a_second_scan_confirms_what_has_not_changed(lab: Lab, ca_path: Path) -> None:
+    path = lab.configure({"partners": {"next_hops": [lab.one]}}, depth="full", ca_path=str(ca_path))
+
+    def scanned() -> dict[str, Any]:
+        document = mxprobe("scan", "--config", path, "--format", "json").document
+        assert json_schema.violations(document) == []
+        (endpoint,) = by_next_hop(document)[lab.one]["endpoints"]
+        found: dict[str, Any] = endpoint
+        return found
+
+    first, second = scanned(), scanned()
+    assert (first["sweep"], second["sweep"]) == ("swept", "confirmed")
+    assert second["swept_at"] == first["swept_at"] == first["started_at"]
+    assert second["connections"] < first["connections"]
+    for protocol, facts in first["protocols"].items():
+        assert second["protocols"][protocol]["suites"] == facts["suites"]
+    text = mxprobe("show", lab.one, "--config", path).words
+    assert "confirmed: not asked again, the fingerprint is that of the sweep of" in text
+
+
+def test_a_plan_of_a_scan_rests_on_what_the_store_knows_and_dials_nothing(lab: Lab) -> None:
+    path = lab.configure({"partners": {"next_hops": [lab.one, lab.two]}}, depth="full")
+
+    def planned() -> str:
+        before = lab.front.connections
+        done = mxprobe("scan", "--config", path, "--plan")
+        assert (done.code, done.err) == (0, "")
+        assert lab.front.connections == before
+        return done.words
+
+    assert "if like a Postfix of Debian 12" in planned()
+    assert not (lab.directory / "mxprobe.db").exists()
+    mxprobe("scan", "--config", path)
+    words = planned()
+    assert "if unchanged since" in words
+    expected = re.search(r"connections at depth full: (\d+) ", words)
+    assert expected
+    confirmed = mxprobe("scan", "--config", path, "--format", "json").document
+    assert abs(int(expected[1]) - confirmed["connections"]) <= 0.1 * confirmed["connections"]

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
 from mxprobe.errors import NewerDatabase, StoreError
-from mxprobe.facts import EndpointFacts, Starttls
+from mxprobe.facts import EndpointFacts, Starttls, SweepState
 from mxprobe.routing.route import MxHost, Route, RouteError
 from mxprobe.smtp.replies import Reply
 from mxprobe.store import open_store
@@ -411,3 +411,19 @@ def test_without_its_libraries_the_store_says_how_to_get_them(tmp_path: Path, mi
     assert done.stdout.startswith("scan and show need the store: pip install 'mxprobe[store]'")
     assert done.stdout.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_endpoint_is_known_back_to_its_last_full_sweep(path: Path) -> None:
+    sweeps: tuple[SweepState | None, ...] = ("swept", "swept", "confirmed", None, "confirmed")
+    async with open_store(url_of(path)) as store:
+        assert await store.since_sweep(ENDPOINT, 7) == ()
+        for day, sweep in enumerate(sweeps):
+            scan = await store.start_scan(NOW + timedelta(days=day), ("a.example",), "digest")
+            await store.save_endpoint(scan, ENDPOINT, replace(facts(), sweep=sweep, connections=day), {})
+            await store.save_endpoint(scan, OTHER, replace(facts(OTHER), sweep="swept"), {})
+        running = await store.start_scan(NOW + timedelta(days=9), ("a.example",), "digest")
+        await store.save_route(running, "a.example", route("192.0.2.1"), (ENDPOINT,))
+        known = await store.since_sweep(ENDPOINT, 7)
+        assert [each.sweep for each in known] == ["confirmed", None, "confirmed", "swept"]
+        assert [each.connections for each in known] == [4, 3, 2, 1]
+        assert len(await store.since_sweep(ENDPOINT, 2)) == 2

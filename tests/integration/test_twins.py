@@ -122,7 +122,7 @@ def test_a_hostile_host_delays_no_other() -> None:
     assert facts.sweep == "swept"
 
 
-def test_the_twins_of_a_server_that_fails_the_handshake_do_not_wait_for_its_sweep() -> None:
+def test_servers_that_refuse_starttls_share_nothing() -> None:
     with smtp_front(None, Script(starttls="454 4.7.0 TLS not available"), addresses=ADDRESSES) as front:
         found = probe(*(at(address, front.port) for address in ADDRESSES))
     assert {facts.starttls.state for facts in found} == {"unknown"}

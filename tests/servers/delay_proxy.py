@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 
 @dataclass(slots=True)
@@ -36,8 +36,8 @@ class DelayProxy:
 
 
 @contextmanager
-def delay_proxy(to: int, *, ms: float = 20.0) -> Iterator[DelayProxy]:
-    """Run a proxy in a thread of its own, from a free port of 127.0.0.1 to port `to` there.
+def delay_proxy(to: int, *, ms: float = 20.0, address: str = "127.0.0.1") -> Iterator[DelayProxy]:
+    """Run a proxy in a thread of its own, from a free port of `address` (0.0.0.0: of all) to port `to` of 127.0.0.1.
 
     `ms` is the delay each way, so a round trip takes twice as long.
     """
@@ -45,7 +45,7 @@ def delay_proxy(to: int, *, ms: float = 20.0) -> Iterator[DelayProxy]:
     from servers.running import loop_in_thread
 
     with loop_in_thread("delay proxy") as loop:
-        proxy, server = asyncio.run_coroutine_threadsafe(listen(to, ms=ms), loop).result(10)
+        proxy, server = asyncio.run_coroutine_threadsafe(listen(to, ms=ms, address=address), loop).result(10)
         try:
             yield proxy
         finally:
@@ -53,15 +53,17 @@ def delay_proxy(to: int, *, ms: float = 20.0) -> Iterator[DelayProxy]:
             loop.call_soon_threadsafe(proxy.close)
 
 
-async def listen(to: int, *, ms: float = 20.0, port: int = 0) -> tuple[DelayProxy, asyncio.Server]:
-    """Start a proxy in the running loop, on `port` of 127.0.0.1.
+async def listen(
+    to: int, *, ms: float = 20.0, port: int = 0, address: str = "127.0.0.1"
+) -> tuple[DelayProxy, asyncio.Server]:
+    """Start a proxy in the running loop, on `port` of 127.0.0.1, or of another address (0.0.0.0: of all).
 
     The kernel accepts a connection on loopback at once, when over a real line the server would hear of it, by SYN,
     SYN-ACK and ACK, after three ways. So that is when the proxy dials: whoever waits for the server to speak first,
     as SMTP does, waits as long as over a real line, although part of it falls after the connect instead of into it.
     """
     proxy, loop = DelayProxy(), asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _ClientSide(proxy, to, ms / 1000), "127.0.0.1", port, backlog=2000)
+    server = await loop.create_server(lambda: _ClientSide(proxy, to, ms / 1000), address, port, backlog=2000)
     proxy.port = server.sockets[0].getsockname()[1]
     return proxy, server
 
@@ -93,9 +95,9 @@ class _Side(asyncio.Protocol):
         self.end_read = self.end_written = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.proxy.transports.add(transport)
+        # uvloop's are no subclass of asyncio's.
+        self.transport = cast(asyncio.Transport, transport)
+        self.proxy.transports.add(self.transport)
 
     def data_received(self, data: bytes) -> None:
         self.send_later(data)

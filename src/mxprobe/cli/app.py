@@ -149,11 +149,12 @@ def scan(
     group: Annotated[list[str] | None, typer.Option("--group", "-g", metavar="NAME", help="Only this group.")] = None,
     output: Format = "text",
     verbose: Verbose = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say how many connections it would take.")] = False,
 ) -> None:
     """Scan the next-hops of probes.toml into the store; a scan that was killed goes on where it was."""
     from mxprobe.cli import scan as command
 
-    raise typer.Exit(command.scan(config, tuple(group or ()), output, verbose=verbose))
+    raise typer.Exit(command.scan(config, tuple(group or ()), output, verbose=verbose, plan=plan))
 
 
 @app.command()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mxprobe.cli import options
 from mxprobe.cli.outcome import NOTHING_TO_REPORT, exit_code, explain
+from mxprobe.cli.plan import leads_to, twins_among
 from mxprobe.cli.printing import output_format, print_lines, print_report, print_transcript
 from mxprobe.cli.running import run_async
 from mxprobe.errors import InvalidSetting
@@ -18,7 +19,7 @@ from mxprobe.facts import Report, Target
 from mxprobe.mta.profile import Profile
 from mxprobe.network.resolver import parse_resolver
 from mxprobe.network.settings import Limits
-from mxprobe.probing.plan import cost
+from mxprobe.probing.plan import cost, in_words
 from mxprobe.probing.prober import Prober, TargetProbe
 from mxprobe.probing.settings import DEPTHS, Depth, ProbeSettings
 from mxprobe.report.escape import printable
@@ -172,25 +173,14 @@ async def _probe(
 
 async def _plan(hops: tuple[NextHop, ...], settings: ProbeSettings) -> int:
     prober = Prober(settings)
-    each = cost(settings.depth, len(settings.profiles))
     endpoints: dict[Endpoint, None] = {}
     for hop in hops:
         route = await prober.resolve(hop)
-        behind = endpoints_behind(hop, route)
-        endpoints.update(dict.fromkeys(behind))
-        where = ", ".join(str(endpoint) for endpoint in behind)
-        if route.kind == "null-mx":
-            where = "null MX, nothing to dial"
-        elif not behind:
-            errors = [route.error, *(host.error for host in route.hosts)]
-            where = "; ".join(error.text for error in errors if error) or "nothing to dial"
-        print(printable(f"{hop.text}: {where}", 1000))
-    count = len(endpoints)
-    print(
-        f"connections at depth {settings.depth}: {count} x {each.typical} = {count * each.typical} if they are like a "
-        f"Postfix of Debian 12, at least {count * each.at_least}, at most {count * each.at_most}; "
-        f"{settings.limits.per_address} at a time to one address"
-    )
+        print(printable(f"{hop.text}: {leads_to(hop, route)}", 1000))
+        endpoints.update(dict.fromkeys(endpoints_behind(hop, route)))
+    twins = twins_among(endpoints) if settings.twins else frozenset()
+    costs = [cost(settings.depth, len(settings.profiles), twin=endpoint in twins) for endpoint in endpoints]
+    print(f"{in_words(settings.depth, costs)}; {settings.limits.per_address} at a time to one address")
     return NOTHING_TO_REPORT
 
 

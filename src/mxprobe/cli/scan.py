@@ -11,6 +11,7 @@ from mxprobe.cli.options import ehlo_name
 from mxprobe.cli.outcome import exit_code, explain
 from mxprobe.cli.printing import output_format, print_report
 from mxprobe.cli.running import run_async
+from mxprobe.cli.scan_plan import plan_scan
 from mxprobe.facts import EndpointFacts, Report, Target
 from mxprobe.mta.profile import Profile
 from mxprobe.network.resolver import parse_resolver
@@ -28,10 +29,12 @@ from mxprobe.verdict.requirements import Unmet, unmet
 from mxprobe.verdict.rules import judge
 
 
-def scan(path: Path, groups: tuple[str, ...], output: str, *, verbose: bool) -> int:
+def scan(path: Path, groups: tuple[str, ...], output: str, *, verbose: bool, plan: bool = False) -> int:
     """Run the command; the exit code says whether the requirements of the groups hold."""
     form = output_format(output)
     configuration = read_configuration(path)
+    if plan:
+        return run_async(_plan(configuration, groups))
     with progress() as display:
         found = run_async(scan_configuration(configuration, groups, display))
     report = judged(found.report, datetime.now(UTC))
@@ -80,6 +83,14 @@ async def scan_configuration(configuration: Configuration, groups: tuple[str, ..
                 on_progress=show,
                 when_ready=when_ready,
             )
+    finally:
+        await prober.close()
+
+
+async def _plan(configuration: Configuration, groups: tuple[str, ...]) -> int:
+    prober = Prober(_settings(configuration), None)
+    try:
+        return await plan_scan(configuration, groups, prober)
     finally:
         await prober.close()
 

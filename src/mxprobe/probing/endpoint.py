@@ -15,7 +15,7 @@ from mxprobe.network.handshake import Handshake, complete_handshake
 from mxprobe.network.line import Line
 from mxprobe.network.session import Ended, Session
 from mxprobe.network.settings import Manners
-from mxprobe.probing import beyond_suites, reading
+from mxprobe.probing import beyond_suites, contradictions, reading
 from mxprobe.probing.comparison import Comparison, Model, may_be_shared, shared, sweep_of
 from mxprobe.probing.pool import Pools
 from mxprobe.probing.reading import Attempt, Swept
@@ -119,6 +119,10 @@ async def _probe(task: EndpointTask, manners: Manners, gate: Gate, progress: Pro
     )
     certificates = tuple(read_certificate(chain[0], chain) for chain in chains)
     free = facts_free(exchanges)
+    protocols = reading.protocol_facts(swept, attempt)
+    inconsistencies = contradictions.inconsistencies(swept, attempt)
+    if inconsistencies:
+        protocols = contradictions.without_what_is_in_doubt(protocols)
     facts = EndpointFacts(
         host=task.endpoint.host,
         address=task.endpoint.address,
@@ -133,7 +137,7 @@ async def _probe(task: EndpointTask, manners: Manners, gate: Gate, progress: Pro
         starttls=starttls,
         early_bytes=line.early_bytes.hex() or None,
         server_name=attempt.server_name,
-        protocols=beyond_suites.with_groups_and_schemes(reading.protocol_facts(swept, attempt), free, beyond),
+        protocols=beyond_suites.with_groups_and_schemes(protocols, free, beyond),
         natural=attempt.natural or reading.best_of(swept),
         handshake_error=attempt.text or None,
         certificates=certificates,
@@ -143,6 +147,7 @@ async def _probe(task: EndpointTask, manners: Manners, gate: Gate, progress: Pro
         name_match=match_name(chains[0][0], task.endpoint.host) if chains else None,
         profiles=profiles,
         endings=dict(line.reception.endings),
+        inconsistencies=inconsistencies,
         features=beyond_suites.features_of(free, beyond),
         quirks=beyond_suites.quirks_of(swept, beyond),
         certificate_kinds=beyond_suites.certificate_kinds(swept, beyond, certificates),

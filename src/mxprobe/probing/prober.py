@@ -13,6 +13,7 @@ from mxprobe.network.gate import Gate
 from mxprobe.network.resolver import Resolver
 from mxprobe.network.settings import Manners
 from mxprobe.probing.combination import Tried, try_combination
+from mxprobe.probing.comparison import sweep_of
 from mxprobe.probing.endpoint import EndpointProbe, EndpointTask, Progress, probe_endpoint
 from mxprobe.probing.pool import Pools
 from mxprobe.probing.settings import Depth, ProbeSettings
@@ -136,7 +137,7 @@ class Prober:
             if task.pools and task.before is None:
                 await task.pools.wait(task.endpoint)
             found = await probe_endpoint(task, self._manners, self._gate, self._progress)
-            if task.pools and found.facts.sweep in ("swept", "confirmed"):
+            if task.pools and found.facts.sweep in ("swept", "confirmed") and sweep_of(found.facts):
                 task.pools.keep(task.endpoint, found.facts)
             return found
         finally:

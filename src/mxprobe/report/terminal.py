@@ -226,6 +226,7 @@ def _print_details(console: Console, facts: EndpointFacts, before: tuple[Endpoin
     if facts.early_bytes:
         shown = piece(f"{len(facts.early_bytes) // 2} in clear text after the 220: {facts.early_bytes}", "yellow")
         flow(console, [shown], label="  early bytes", hang=DETAIL_HANG)
+    _print_sweep(console, facts)
     twin = _first(before, facts, same_matrix)
     if twin is not None:
         flow(console, [f"as {endpoint_words(twin)}"], label="  protocols", hang=DETAIL_HANG)
@@ -251,8 +252,22 @@ def _print_details(console: Console, facts: EndpointFacts, before: tuple[Endpoin
     if facts.handshake_error:
         flow(console, [piece(facts.handshake_error, "red")], label="  handshake", hang=DETAIL_HANG)
     flow(console, [_cost(facts.connections, facts.elapsed_seconds)], label="  cost", hang=DETAIL_HANG)
+    for seen in facts.inconsistencies[:3]:
+        said = f"{seen.protocol}: {seen.summary}: {', then '.join(seen.evidence[:3])}"
+        flow(console, [piece(said, "red")], label="  contradictory", hang=DETAIL_HANG)
     for ending, count in list(facts.endings.items())[:20]:
         flow(console, [f"{count} x {ending}"], label="  ended", hang=DETAIL_HANG, style="magenta")
+
+
+def _print_sweep(console: Console, facts: EndpointFacts) -> None:
+    """Where the suites are from, unless each was asked for here and now; and what they were compared with."""
+    when = f"{facts.swept_at:%Y-%m-%d %H:%M}" if facts.swept_at else "an unknown time"
+    where = f" of {facts.same_as}" if facts.same_as else ""
+    if facts.sweep in ("same-as", "confirmed"):
+        words = f"{facts.sweep}: not asked again, the fingerprint is that of the sweep{where} of {when}"
+        flow(console, [piece(words, "yellow")], label="  sweep", hang=DETAIL_HANG)
+    if facts.sweep_reason:
+        flow(console, [facts.sweep_reason], label="  sweep", hang=DETAIL_HANG)
 
 
 def _print_dialogue(console: Console, facts: EndpointFacts) -> None:

@@ -36,6 +36,7 @@ class Chain:
         self._sweep = sweep
         self._surely = surely
         self._course = sweep.without_known(suites)
+        self._left = self._course
         self._place = {suite: place for place, suite in enumerate(self._course)}
         self._cursor = 0
         self._passed: set[int] = set()
@@ -52,19 +53,20 @@ class Chain:
         """The offers after predicted picks of a server with its own order."""
         self._answers: dict[tuple[int, ...], Answer] = {}
         """Answers to guesses that were not needed yet."""
+        self._offers: dict[tuple[int, ...], Offer] = {}
         self._unneeded: list[tuple[tuple[int, ...], Answer]] = []
         self._refused: list[frozenset[int]] = []
 
     def run(self) -> Sweep[Outcome]:
         """Remove and ask again until the server refuses what is left, or the answer is none."""
         sweep = self._sweep
-        while (left := sweep.without_known(self._course)) and not self._is_refused(left):
-            suites = self._next(left)
+        while self._left and not self._is_refused(self._left):
+            suites = self._next(self._left)
             if suites in self._guessed:
                 sweep.foresight.hit()
             answer = self._answers.pop(suites, None)
             if answer is None:
-                answer = yield from self._ask(suites, left)
+                answer = yield from self._ask(suites)
             if self._surely and isinstance(answer, Closed) and answer.stage == "hello":
                 answer = yield from ask(replace(sweep.offer, suites=suites, attempt=2))
                 sweep.answered()
@@ -112,29 +114,36 @@ class Chain:
 
     def _from(self, start: int | None, left: tuple[int, ...], but: Iterable[int] = ()) -> tuple[int, ...]:
         """What is left, turned to begin with a suite, without some."""
-        gone = frozenset(but)
-        kept = tuple([suite for suite in left if suite not in gone]) if gone else left
+        for suite in but:
+            left = _without(left, suite)
         if start is None:
-            return kept
-        place = kept.index(start)
-        return kept[place:] + kept[:place]
+            return left
+        place = left.index(start)
+        return left[place:] + left[:place]
 
     # Asking
 
-    def _ask(self, suites: tuple[int, ...], left: tuple[int, ...]) -> Sweep[Answer]:
+    def _ask(self, suites: tuple[int, ...]) -> Sweep[Answer]:
         """Want one offer until its answer comes, and beside it what can be guessed."""
         sweep = self._sweep
-        offer = replace(sweep.offer, suites=suites)
-        wanted = self._wanted(offer, left)
+        offer = self._offer(suites)
+        wanted = self._wanted(offer, self._left)
         while True:
             asked, answer = yield wanted
-            if asked == offer:
+            if asked is offer or asked == offer:
                 sweep.answered()
                 return answer
             if asked.protocol == offer.protocol and asked.attempt == 1:
                 sweep.answered()
                 self._heard(asked.suites, answer)
-                wanted = self._wanted(offer, sweep.without_known(self._course))
+                wanted = self._wanted(offer, self._left)
+
+    def _offer(self, suites: tuple[int, ...]) -> Offer:
+        """The offer of these suites; what is guessed now is often needed next."""
+        offer = self._offers.get(suites)
+        if offer is None:
+            offer = self._offers[suites] = replace(self._sweep.offer, suites=suites)
+        return offer
 
     def _wanted(self, offer: Offer, left: tuple[int, ...]) -> Wanted:
         sweep = self._sweep
@@ -142,7 +151,7 @@ class Chain:
             return Wanted((offer,))
         if self._by_our_order:
             likely = sweep.foresight.likely(offer.protocol)
-            coming = [suite for suite in islice(self._unpassed(), 4 * MOST_EXPECTED) if suite in likely]
+            coming = [suite for suite in islice(self._unpassed(), 2 * MOST_EXPECTED) if suite in likely]
             guessed = self._turned_offers(coming, left)
         else:
             coming = self._coming
@@ -160,7 +169,7 @@ class Chain:
         expected += offer.protocol != "TLSv1.3"
         return Wanted(
             (offer,),
-            tuple(replace(offer, suites=suites) for suites in guessed if suites and suites not in self._answers),
+            tuple(self._offer(suites) for suites in guessed if suites and suites not in self._answers),
             min(expected, MOST_EXPECTED),
         )
 
@@ -190,7 +199,9 @@ class Chain:
         if outcome == "chosen" and isinstance(answer, Chosen):
             if len(sweep.accepted) == known:
                 sweep.foresight.miss()
-            elif self._coming[:1] == [answer.suite]:
+            else:
+                self._left = _without(self._left, answer.suite)
+            if len(sweep.accepted) > known and self._coming[:1] == [answer.suite]:
                 sweep.foresight.foretold()
             self._passed.update(suites[: suites.index(answer.suite) + 1])
             self._place_in_order(answer.suite)
@@ -236,3 +247,10 @@ class Chain:
             if isinstance(answer, Chosen) and answer.suite in suites and answer.suite not in self._sweep.accepted:
                 self._sweep.contradicted = True
         return "refused"
+
+
+def _without(suites: tuple[int, ...], suite: int) -> tuple[int, ...]:
+    if suite not in suites:
+        return suites
+    place = suites.index(suite)
+    return suites[:place] + suites[place + 1 :]

@@ -5,9 +5,9 @@ A guess decides which offers are asked side by side, and never what is found: a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from mxprobe.terms import Protocol
 from mxprobe.tls.suites import allowed, candidates, openssl_order
@@ -18,6 +18,9 @@ LARGEST_WINDOW = 4
 
 WASTE = 0.05
 """The part of all hellos that may be in vain, guesses that miss and checks of refusals together."""
+
+Half = tuple[str, str]
+"""One half of a suite: key exchange and authentication, or cipher and MAC."""
 
 PROVEN_BY = 2
 """Picks in a row that an order must have foretold before it is relied on."""
@@ -36,8 +39,8 @@ class Foresight:
     """What the sweeps of one endpoint's versions have learnt from one another.
 
     `own_order` says whether the server seems to have an order of its own; None where nothing speaks for either.
-    `long_offers_read` is true once it has answered an offer longer than `version_sweep.MAX_SUITES`; `max_suites` is what
-    an offer may hold where such offers failed.
+    `long_offers_read` is true once it has answered an offer longer than `version_sweep.MAX_SUITES`; `max_suites` is
+    what an offer may hold where such offers failed.
     """
 
     def __init__(self, handshake: HandshakePick | None = None) -> None:
@@ -49,10 +52,10 @@ class Foresight:
         self.misses = 0
         self._hellos = 0
         self._window = 1.0
-        self._exchanges: set[tuple[str, str]] = set()
-        self._ciphers: set[tuple[str, str]] = set()
+        self._exchanges: set[Half] = set()
+        self._ciphers: set[Half] = set()
         self._orders: dict[Protocol, list[int]] = {}
-        self._likely: dict[Protocol, frozenset[int]] = {}
+        self._likely: dict[Protocol, set[int]] = {}
         self._foretold: dict[tuple[Protocol, Protocol | None], tuple[tuple[int, ...], int]] = {}
 
     @property
@@ -84,10 +87,20 @@ class Foresight:
         """A suite is accepted in a version, as the next one that we hear of."""
         self._orders.setdefault(protocol, []).append(suite)
         exchange, cipher = _halves(suite)
-        if exchange not in self._exchanges or cipher not in self._ciphers:
+        if exchange not in self._exchanges:
             self._exchanges.add(exchange)
+            self._extend(exchange, 0)
+        if cipher not in self._ciphers:
             self._ciphers.add(cipher)
-            self._likely.clear()
+            self._extend(cipher, 1)
+
+    def _extend(self, half: Half, which: int) -> None:
+        """Add what is likely now that a half is known to be taken."""
+        others = self._exchanges if which else self._ciphers
+        for protocol, likely in self._likely.items():
+            for number, halves in _by_half(protocol).get((which, half), ()):
+                if halves[1 - which] in others:
+                    likely.add(number)
 
     def picked_first(self, protocol: Protocol, suites: tuple[int, ...], picked: int) -> None:
         """Compare the first pick of a version with that of the complete handshake, which offered in another order."""
@@ -99,20 +112,16 @@ class Foresight:
         elif suites.index(picked) > 0 and self.own_order is None:
             self.own_order = True
 
-    def likely(self, protocol: Protocol) -> frozenset[int]:
+    def likely(self, protocol: Protocol) -> Set[int]:
         """What the server probably takes: both halves of each suite, key exchange and cipher, were seen in others.
 
         What servers accept is mostly a product of the two, within the bounds of the standards.
         """
         found = self._likely.get(protocol)
         if found is None:
-            found = self._likely[protocol] = frozenset(
-                number
-                for number in candidates(protocol)
-                if (halves := _halves(number))[0] in self._exchanges
-                and halves[1] in self._ciphers
-                and allowed(number, protocol)
-            )
+            found = self._likely[protocol] = set()
+            for cipher in self._ciphers:
+                self._extend(cipher, 1)
         return found
 
     def following(self, protocol: Protocol, picked: Sequence[int]) -> tuple[int, ...]:
@@ -155,8 +164,20 @@ class Foresight:
         return tuple(coming)
 
 
+@cache
+def _by_half(protocol: Protocol) -> dict[tuple[int, Half], list[tuple[int, tuple[Half, Half]]]]:
+    """The candidates that a standard allows in a version, by each of their halves: exchange (0) and cipher (1)."""
+    found: dict[tuple[int, Half], list[tuple[int, tuple[Half, Half]]]] = {}
+    for number in candidates(protocol):
+        if allowed(number, protocol):
+            halves = _halves(number)
+            for which, half in enumerate(halves):
+                found.setdefault((which, half), []).append((number, halves))
+    return found
+
+
 @lru_cache(maxsize=1024)
-def _halves(suite: int) -> tuple[tuple[str, str], tuple[str, str]]:
+def _halves(suite: int) -> tuple[Half, Half]:
     """The key exchange with its authentication, and the cipher with its MAC."""
     known = registered(suite)
     return (known.key_exchange, known.authentication), (known.encryption, known.mac)

@@ -15,7 +15,7 @@ class Picks:
 
     def __init__(self) -> None:
         self.accepted: dict[int, Chosen] = {}
-        self._offered: dict[int, list[frozenset[int]]] = {}
+        self._offered: dict[int, list[tuple[int, ...]]] = {}
         self._passed_over: set[int] = set()
         self._follows_ours = False
         self.deviates = False
@@ -31,18 +31,19 @@ class Picks:
         A server that passes over a suite which it takes has an order of its own; one that picks now this, now
         that of the same two follows ours.
         """
-        picked = answer.suite
-        offered = frozenset(suites)
+        picked, accepted = answer.suite, self.accepted
         before = suites[: suites.index(picked)]
-        for other in offered & self.accepted.keys():
-            self._follows_ours |= other != picked and any(picked in each for each in self._offered[other])
-        self.deviates |= picked in self._passed_over or not self.accepted.keys().isdisjoint(before)
-        new = picked not in self.accepted
-        if new:
-            self.accepted[picked] = answer
+        if not accepted.keys().isdisjoint(suites):  # hardly ever: a chain takes out what was accepted
+            self.deviates |= not accepted.keys().isdisjoint(before)
+            for other in accepted.keys() & suites:
+                self._follows_ours |= other != picked and any(picked in each for each in self._offered[other])
+        self.deviates |= picked in self._passed_over
         self._passed_over.update(before)
-        self._offered.setdefault(picked, []).append(offered)
-        return new
+        self._offered.setdefault(picked, []).append(suites)
+        if picked in accepted:
+            return False
+        accepted[picked] = answer
+        return True
 
     def move_to_end(self, suite: int) -> None:
         """Note that a suite has its place behind all others that are known."""
@@ -54,6 +55,11 @@ class Picks:
         if self.deviates == self._follows_ours:
             return "unknown"
         return "server" if self.deviates else "client"
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the picks fit neither an order of the server's own nor ours."""
+        return self.deviates and self._follows_ours
 
     def precedes(self, suite: int, other: int) -> bool | None:
         """Whether a pick has shown that the server prefers one accepted suite to another."""

@@ -60,8 +60,8 @@ def accepted_suites(
     if alive and any(found[protocol].rests_on_close for protocol in left):
         alive = yield from still_takes(offers, found)
     found = found if alive else doubted(offers, found)
-    if not any(result.accepted for result in found.values()):
-        # A server that fails all hellos of the usual size may be asked with small ones.
+    if foresight.max_suites or not any(result.accepted for result in found.values() if result.protocol != "TLSv1.3"):
+        # A server that fails hellos of the usual size, which that of TLS 1.3 is below, may be asked with small ones.
         small = yield from together({o.protocol: _small(o) for o in offers if _may_be_small(o, found)})
         found |= {protocol: result for protocol, result in small.items() if result.accepted}
     return found

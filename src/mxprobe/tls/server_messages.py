@@ -242,7 +242,7 @@ def _sha256_of(prime: int) -> str:
 
 
 def _scheme(reader: Reader) -> int | None:
-    """The scheme of a signature. What is left is nothing (anonymous), a signature, or since TLS 1.2 a scheme and one."""
+    """The scheme of what is left: nothing (anonymous), a signature, or since TLS 1.2 a scheme and a signature."""
     rest = reader.take(reader.left)
     if not rest:
         return None

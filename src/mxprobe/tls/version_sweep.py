@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from itertools import filterfalse
 
 from mxprobe.terms import Protocol
@@ -48,8 +49,8 @@ REPETITIONS = 2
 """How often a refusal that an acceptance contradicts is asked again: of a pool behind one address, two of them taking
 turns, one of two repetitions comes to the other."""
 
-ROUNDS_OF_A_POOL = 3
-"""How often the rest is swept where answers contradict each other, to see what more is taken."""
+FRUITLESS_ROUNDS = 2
+"""How often in a row the rest is refused before the sweep of a pool is over. Each round but these finds a suite."""
 
 FINITE_FIELDS_TOO: dict[Protocol, tuple[int, ...]] = dict.fromkeys(
     ("TLSv1", "TLSv1.1", "TLSv1.2"), (*TLS12_GROUPS, *range(256, 261))
@@ -63,8 +64,7 @@ class VersionSweep:
     def __init__(self, offer: Offer, foresight: Foresight) -> None:
         self.offer = offer
         self.foresight = foresight
-        ordinary = tuple(suite for suite in offer.suites if peculiar(suite) is None)
-        self.first_offer = (ordinary or offer.suites)[: min(self.limit, FIRST_SUITES)]
+        self.first_offer = (_ordinary(offer.suites) or offer.suites)[: min(self.limit, FIRST_SUITES)]
         self.picks = Picks()
         seen = foresight.handshake
         if seen and seen.protocol == offer.protocol == "TLSv1.3":  # where neither groups nor certificates decide
@@ -86,6 +86,7 @@ class VersionSweep:
         self.ending: Answer | None = None
         self.refusals: list[tuple[Offer, Refused]] = []
         """Offers that were refused and not asked again."""
+        self.chosen_last: tuple[Offer, Chosen] | None = None
 
     @property
     def limit(self) -> int:
@@ -126,9 +127,12 @@ class VersionSweep:
     def second_pass(self, long_offers_work: bool) -> Sweep[None]:
         """Ask apart for what the first pass left open."""
         if self.contradictions:
-            for _ in range(ROUNDS_OF_A_POOL):
+            fruitless = 0
+            while fruitless < FRUITLESS_ROUNDS:
+                known = len(self.accepted)
                 if (yield from self.chain(self.rest)) == "cut":
                     break
+                fruitless = fruitless + 1 if len(self.accepted) == known else 0
             return
         if long_offers_work and not self.accepted and not self.contradicted:
             refusal = self.ending
@@ -149,8 +153,8 @@ class VersionSweep:
         yield from self.conclude()
 
     def refuses_length(self) -> Sweep[bool]:
-        """Whether offers were refused for their length: shorter ones were answered, and with what was accepted there a
-        long one is refused as well."""
+        """Whether offers were refused for their length: a long one is refused that holds what was accepted out of
+        shorter ones."""
         refused = max((offer.suites for offer, _ in self.refusals), key=len, default=())
         if self.cut or len(refused) <= self.longest_answered or self.foresight.max_suites:
             return False
@@ -164,6 +168,8 @@ class VersionSweep:
         yield from self.whose_order()
         yield from self.merge()
         yield from self.ask_again()
+        if self.picks.mixed and not self.cut:
+            yield from self.ask_the_same()
         self.settled = not self.cut and not self.contradictions
 
     @property
@@ -211,6 +217,7 @@ class VersionSweep:
                     return "refused"
                 return self.contradict(suites, answer)
             case Chosen() if answer.suite in suites:
+                self.chosen_last = replace(self.offer, suites=suites), answer
                 self.longest_answered = max(self.longest_answered, len(suites))
                 if len(suites) > self.limit:
                     self.long_offer_answered = self.foresight.long_offers_read = True
@@ -313,21 +320,40 @@ class VersionSweep:
         )
 
     def ask_again(self) -> Sweep[None]:
-        """Ask a refusal again that an acceptance contradicts: one server refuses what it cannot finish every time."""
+        """Ask a refusal again that an acceptance contradicts, and that too: one server answers the same every time,
+        also where it refuses what it cannot finish."""
         doubted = self.doubted()
         if doubted is None and self.handshake_disagrees() and self.refusals:
             doubted = self.refusals[-1]
         if doubted is None or self.cut:
             return
-        offer, refusal = doubted
         self.refusals.clear()
+        asked: list[tuple[Offer, Answer]] = [doubted]
+        if self.chosen_last:
+            asked.append(self.chosen_last)
         for repetition in range(1, REPETITIONS + 1):
-            answer = yield from ask(replace(offer, attempt=CONTROL + repetition))
+            for offer, before in tuple(asked):
+                answer = yield from ask(replace(offer, attempt=CONTROL + repetition))
+                self.answered()
+                if isinstance(answer, Chosen | Refused) and _differ(before, answer):
+                    if isinstance(answer, Chosen) and answer.suite in offer.suites:
+                        self.take(offer.suites, answer)
+                    self.contradictions.append(
+                        Contradiction(protocol=offer.protocol, suites=offer.suites, answers=(before, answer))
+                    )
+                    return
+
+    def ask_the_same(self) -> Sweep[None]:
+        """Ask one thing several times: picks without any order may be those of several servers."""
+        if self.chosen_last is None:
+            return
+        offer, before = self.chosen_last
+        for repetition in range(1, REPETITIONS + 2):
+            answer = yield from ask(replace(offer, attempt=CONTROL + REPETITIONS + repetition))
             self.answered()
-            if isinstance(answer, Chosen) and answer.suite in offer.suites and answer.protocol == offer.protocol:
-                self.take(offer.suites, answer)
+            if isinstance(answer, Chosen | Refused) and _differ(before, answer):
                 self.contradictions.append(
-                    Contradiction(protocol=offer.protocol, suites=offer.suites, answers=(refusal, answer))
+                    Contradiction(protocol=offer.protocol, suites=offer.suites, answers=(before, answer))
                 )
                 return
 
@@ -420,6 +446,11 @@ class VersionSweep:
         )
 
 
+@lru_cache(maxsize=16)
+def _ordinary(suites: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(suite for suite in suites if peculiar(suite) is None)
+
+
 def _parts(suites: tuple[int, ...], limit: int, *, apart: bool) -> list[tuple[int, ...]]:
     """Chunks of at most `limit`: ordinary suites, then peculiar ones, every family by itself if `apart`."""
     groups: dict[str | bool | None, list[int]] = {}
@@ -431,6 +462,12 @@ def _parts(suites: tuple[int, ...], limit: int, *, apart: bool) -> list[tuple[in
         for group in sorted(groups.values(), key=lambda group: peculiar(group[0]) is not None)
         for start in range(0, len(group), limit)
     ]
+
+
+def _differ(one: Answer, other: Answer) -> bool:
+    if isinstance(one, Chosen) and isinstance(other, Chosen):
+        return (one.protocol, one.suite) != (other.protocol, other.suite)
+    return type(one) is not type(other)
 
 
 def _shares_none(refusal: Answer | None) -> bool:

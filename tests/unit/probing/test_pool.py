@@ -36,6 +36,7 @@ async def test_all_but_the_first_of_an_mx_host_wait_until_that_is_settled() -> N
     pools = Pools()
     first, second, third = await waiting(pools, FIRST, SECOND, THIRD)
     assert (first.done(), second.done(), third.done()) == (True, False, False)
+    pools.keep(FIRST, facts(FIRST))
     pools.settled(FIRST)
     await asyncio.gather(second, third)
 
@@ -52,8 +53,23 @@ async def test_who_waits_settles_nothing_for_the_others() -> None:
     pools.settled(SECOND)
     await asyncio.sleep(0)
     assert not third.done()
+    pools.keep(FIRST, facts(FIRST))
     pools.settled(FIRST)
     await asyncio.gather(second, third)
+
+
+async def test_one_more_takes_the_place_of_a_first_that_brought_no_sweep() -> None:
+    pools = Pools()
+    _, second, third = await waiting(pools, FIRST, SECOND, THIRD)
+    pools.settled(FIRST)
+    await second
+    await asyncio.sleep(0)
+    assert not third.done()
+    pools.settled(FIRST)  # is the first no longer
+    await asyncio.sleep(0)
+    assert not third.done()
+    pools.settled(SECOND)
+    await third
 
 
 async def test_the_first_may_ask_again_and_whoever_is_late_does_not_wait() -> None:

@@ -467,3 +467,25 @@ def test_all_else_that_a_profile_gets_is_unknown(answer: Answer) -> None:
     found = profile_answer(PROFILE, HELLO, answer)
     assert found.state == "unknown"
     assert found.reason
+
+
+def test_a_complete_list_tells_of_every_weak_family() -> None:
+    families = protocol_facts(swept(took(chose("TLSv1", RC4_SHA), chose("TLSv1", AES128_SHA))), DONE)["TLSv1"].families
+    assert {family for family, state in families.items() if state == "yes"} == {"RC4"}
+    assert set(families.values()) == {"yes", "no"}
+
+
+def test_a_list_that_was_cut_short_rules_no_weak_family_out() -> None:
+    cut = replace(took(chose("TLSv1", RC4_SHA)), complete=False, ending=SILENT, undecided=(AES128_SHA,))
+    families = protocol_facts(swept(cut), DONE)["TLSv1"].families
+    assert families["RC4"] == "yes"
+    assert "no" not in families.values()
+
+
+def test_what_was_asked_of_families_stands_beside_a_list_of_picks() -> None:
+    asked = replace(took(chose("TLSv1", AES128_SHA)), complete=False, families={"RC4": "no", "NULL": "unknown"})
+    assert protocol_facts(swept(asked), DONE)["TLSv1"].families == {"RC4": "no", "NULL": "unknown"}
+
+
+def test_a_refused_version_has_no_families() -> None:
+    assert protocol_facts(swept(turned_down("TLSv1", Refused(alert=70))), DONE)["TLSv1"].families == {}

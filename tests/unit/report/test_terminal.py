@@ -179,6 +179,32 @@ def test_endpoints_with_the_same_facts_share_one_matrix() -> None:
     assert "in all  82 connections, 3.8 s" in text
 
 
+def test_a_sweep_that_was_made_elsewhere_or_earlier_is_never_shown_as_made_here() -> None:
+    swept_at = targets.SEEN_AT
+    twin = shown(with_endpoint(sweep="same-as", same_as="mx2.example.test[192.0.2.2]:25", swept_at=swept_at))
+    words = "not asked again, the fingerprint is that of the sweep"
+    assert f"same-as: {words} of mx2.example.test[192.0.2.2]:25 of 2026-03-01 02:00" in " ".join(twin.split())
+    confirmed = shown(with_endpoint(sweep="confirmed", swept_at=swept_at))
+    assert f"confirmed: {words} of 2026-03-01 02:00" in " ".join(confirmed.split())
+    own = shown(with_endpoint(sweep="swept", swept_at=swept_at, sweep_reason="not as mx2: TLSv1.2: it takes RC4-SHA"))
+    assert words not in own
+    assert "not as mx2: TLSv1.2: it takes RC4-SHA" in own
+
+
+def test_weak_families_are_named_where_not_all_suites_were_asked_for() -> None:
+    seen = ProtocolFacts(
+        state="accepted",
+        suites=(targets.ECDHE_AES256,),
+        families={"NULL": "yes", "anonymous": "yes", "export": "no", "RC4": "unknown"},
+    )
+    text = " ".join(shown(with_endpoint(protocols={"TLSv1.2": seen})).split())
+    assert "others were not asked for at this depth" in text
+    assert "weak: NULL, anonymous" in text
+    assert "unknown whether weak: RC4" in text
+    nothing = replace(seen, families={"NULL": "no", "RC4": "no"})
+    assert "no weak families" in shown(with_endpoint(protocols={"TLSv1.2": nothing}))
+
+
 def test_the_same_words_on_many_endpoints_are_said_once() -> None:
     hosts = [f"mx{number}.example.test" for number in (1, 2, 3)]
     bad = tuple(targets.verdict("trusted", "no", "critical", "self-signed", host=host) for host in hosts)
