@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from compare import measured
+from tools import measured
 
 from mxprobe import Limits, ProbeSettings, probe_endpoints
 from mxprobe.cli.running import run_async

@@ -332,7 +332,7 @@ class VersionSweep:
         if self.chosen_last:
             asked.append(self.chosen_last)
         for repetition in range(1, REPETITIONS + 1):
-            for offer, before in tuple(asked):
+            for offer, before in asked[::-1] if repetition % 2 == 0 else tuple(asked):  # never in step with a pool
                 answer = yield from ask(replace(offer, attempt=CONTROL + repetition))
                 self.answered()
                 if isinstance(answer, Chosen | Refused) and _differ(before, answer):

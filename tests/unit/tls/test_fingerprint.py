@@ -20,11 +20,11 @@ ORDINARY = {protocol: tuple(n for n in candidates(protocol) if peculiar(n) is No
 
 @st.composite
 def servers(draw: st.DrawFn, *, own: bool | None = None, at_least: int = 1) -> ModelServer:
-    """A server of one to four TLS versions, each with some suites, that has its own order or follows ours."""
+    """A server of one to four TLS versions, each with some of its suites, that has its own order or follows ours."""
     versions = draw(st.lists(st.sampled_from(TLS), unique=True, min_size=1))
     suites = {
         version: tuple(
-            draw(st.lists(st.sampled_from(candidates(version)), unique=True, min_size=at_least, max_size=15))
+            draw(st.lists(st.sampled_from(candidates(version)), unique=True, min_size=at_least, max_size=14))
         )
         for version in versions
     }
