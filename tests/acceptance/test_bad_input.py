@@ -206,7 +206,11 @@ def test_a_ca_path_without_hash_links_says_so_and_names_the_remedy(
     [
         ("[probe]\ndeth = 'full'\n", "probes.toml: probe.deth: unknown key", "depth"),
         ("[prob]\n", "probes.toml: prob: unknown key", "probe, limits, profiles, group, store"),
-        ("[probe]\ndepth = 'ful'\n", "probes.toml: probe.depth: found 'ful'", "(allowed: quick, standard, full, everything)"),
+        (
+            "[probe]\ndepth = 'ful'\n",
+            "probes.toml: probe.depth: found 'ful'",
+            "(allowed: quick, standard, full, everything)",
+        ),
         ("[probe]\nverify_depth = '3'\n", "probes.toml: probe.verify_depth: found '3'", "from 1 to 100"),
         ("[probe]\nresolver = 'ns.test'\n", "probes.toml: probe.resolver", "ADDR:PORT"),
         ("[probe]\nehlo = 'a b'\n", "probes.toml: probe.ehlo", "host name"),

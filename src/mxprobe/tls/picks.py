@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 from mxprobe.tls.offer import Chosen
@@ -20,10 +20,6 @@ class Picks:
         self._follows_ours = False
         self.deviates = False
         """Whether the server has passed over in our order what it takes."""
-
-    def passed_over(self, suites: Iterable[int]) -> None:
-        """Note what the server passed over to agree on something else."""
-        self._passed_over.update(suites)
 
     def add(self, suites: tuple[int, ...], answer: Chosen) -> bool:
         """Note that one of these suites was picked; whether it is news that this suite is accepted.

@@ -66,12 +66,10 @@ class VersionSweep:
         self.foresight = foresight
         self.first_offer = (_ordinary(offer.suites) or offer.suites)[: min(self.limit, FIRST_SUITES)]
         self.picks = Picks()
-        seen = foresight.handshake
-        if seen and seen.protocol == offer.protocol == "TLSv1.3":  # where neither groups nor certificates decide
-            self.picks.passed_over(seen.offered[: seen.offered.index(seen.picked)])
         self.accepted = self.picks.accepted
         self.known: set[int] = set()
         """The suites that were accepted or refused."""
+        self.agreed = self._agreed()
         self.order: tuple[int, ...] | None = None
         """The accepted suites in the server's order, once that was settled."""
         self.version_refused = False
@@ -99,14 +97,23 @@ class VersionSweep:
     def first_pass(self) -> Sweep[None]:
         """Settle the version, where nothing speaks against a plain removal."""
         # Most servers prefer what we put first. Out of the reverse, what they pick tells whose order counts.
-        suites = self.first_offer[::-1]
-        outcome = yield from self.pick(suites)
+        suites = self.without_known(self.first_offer[::-1])
+        outcome = (yield from self.pick(suites)) if suites else "refused"
+        if outcome == "refused" and self.agreed is not None:
+            if (yield from self.pick((self.agreed,))) == "chosen":
+                self.known.update(suites)
+                yield from self.conclude()
+                return
+            # Complete handshakes come to this version, hellos for it alone do not.
+            self.accepted.clear()
+            self.known.clear()
         if outcome == "refused" and not self.version_refused:
             self.known.update(suites)
         if outcome != "chosen":
             self.settled = self.version_refused
             return
-        self.foresight.picked_first(self.offer.protocol, suites, next(iter(self.accepted)))
+        if self.chosen_last:
+            self.foresight.picked_first(self.offer.protocol, suites, self.chosen_last[1].suite)
         if self.foresight.max_suites:
             return
         outcome = yield from self.chain(self.rest, surely=False)
@@ -212,7 +219,7 @@ class VersionSweep:
         match answer:
             case Chosen() if answer.protocol != self.offer.protocol:
                 self.ending = answer
-                if not self.accepted:
+                if not self.chosen_last:
                     self.version_refused = True
                     return "refused"
                 return self.contradict(suites, answer)
@@ -231,7 +238,7 @@ class VersionSweep:
                 self.ending = Garbled(stage="hello", reason=f"it picked 0x{answer.suite:06X}, which was not offered")
                 self.cut = True
                 return "cut"
-            case Refused(alert=alert) if alert == PROTOCOL_VERSION and self.accepted:
+            case Refused(alert=alert) if alert == PROTOCOL_VERSION and self.chosen_last:
                 self.ending = answer
                 return self.contradict(suites, answer)
             case Refused() | Closed(stage="hello"):
@@ -239,7 +246,7 @@ class VersionSweep:
                 self.ending = self.ending if self.version_refused else answer
                 if isinstance(answer, Refused):
                     self.version_refused |= answer.alert == PROTOCOL_VERSION
-                    if self.accepted.keys() >= set(suites):
+                    if self.chosen_last and self.accepted.keys() >= set(suites):
                         return self.contradict(suites, answer)
                     self.refusals.append((replace(self.offer, suites=suites), answer))
                 return "refused"
@@ -308,6 +315,24 @@ class VersionSweep:
         if plain and (yield from self.pick(plain, surely=not closed)) != "refused":
             return False
         return _same_refusal(refusal, self.ending) if plain else _shares_none(refusal)
+
+    def _agreed(self) -> int | None:
+        """The suite of a complete handshake in this version: asking for it would tell nothing new.
+
+        Only of TLS 1.3, where neither groups nor certificates have a say in the choice of suites.
+        """
+        seen = self.foresight.handshake
+        if (
+            seen is None
+            or not seen.protocol == self.offer.protocol == "TLSv1.3"
+            or seen.picked not in self.offer.suites
+        ):
+            return None
+        chosen = Chosen(protocol=seen.protocol, suite=seen.picked, reached="handshake-complete")
+        self.picks.add(tuple(suite for suite in seen.offered if suite in self.offer.suites), chosen)
+        self.known.add(seen.picked)
+        self.foresight.accepted(self.offer.protocol, seen.picked)
+        return seen.picked
 
     def handshake_disagrees(self) -> bool:
         """Whether a complete handshake agreed on what is refused here."""
