@@ -21,12 +21,20 @@ if TYPE_CHECKING:
 
 Outcome = Literal["chosen", "refused", "cut"]
 
-MOST_EXPECTED = 8
-"""How far a chain looks ahead."""
+LOOKS_AHEAD = 16
+"""How many suites that may be picked next a chain looks at."""
 
-EXPECTED_AFTER = 20
-"""One more hello is expected for so many suites found, where nothing better is known. Connections made ready for a
-chain that ends are in vain; this keeps them below 5 % of all."""
+LIKELY_PER_GUESS = 3
+"""So many likely suites for each guess: towards the end of a chain guesses are refused, in vain."""
+
+SHOWS_BY = 12
+"""Picks by which an order of the server's own has shown, out of offers that are turned round each time."""
+
+MOST_EXPECTED = 3
+"""Hellos expected to follow, however many suites are likely: what is made ready for them may be in vain."""
+
+EXPECTED_AFTER = 40
+"""One more hello is expected for so many suites found, where nothing better is known."""
 
 
 class Chain:
@@ -35,6 +43,7 @@ class Chain:
     def __init__(self, sweep: VersionSweep, suites: Iterable[int], *, surely: bool = True) -> None:
         self._sweep = sweep
         self._surely = surely
+        self._protocol = sweep.offer.protocol
         self._course = sweep.without_known(suites)
         self._left = self._course
         self._place = {suite: place for place, suite in enumerate(self._course)}
@@ -79,8 +88,15 @@ class Chain:
 
     @property
     def _by_our_order(self) -> bool:
-        picks = self._sweep.picks
-        return not picks.deviates and (picks.order == "client" or self._sweep.foresight.own_order is False)
+        """Whether the server goes by our order, as far as is known; or seems to, until the next hello proves it."""
+        picks, foresight = self._sweep.picks, self._sweep.foresight
+        if picks.deviates:
+            return False
+        if picks.order == "client" or foresight.own_order is False:
+            return True
+        seems = foresight.seems_ours and foresight.handshake and foresight.handshake.protocol == self._protocol
+        shown = len(picks.accepted) >= SHOWS_BY and not foresight.likely(self._protocol).isdisjoint(self._left)
+        return foresight.own_order is None and bool(seems or shown)
 
     def _next(self, left: tuple[int, ...]) -> tuple[int, ...]:
         """The offer that is needed next; all that is left, from the first place on that nothing is known of."""
@@ -151,7 +167,7 @@ class Chain:
             return Wanted((offer,))
         if self._by_our_order:
             likely = sweep.foresight.likely(offer.protocol)
-            coming = [suite for suite in islice(self._unpassed(), 2 * MOST_EXPECTED) if suite in likely]
+            coming = [suite for suite in islice(self._unpassed(), LOOKS_AHEAD) if suite in likely]
             guessed = self._turned_offers(coming, left)
         else:
             coming = self._coming
@@ -160,24 +176,24 @@ class Chain:
                 coming = list(sweep.foresight.following(offer.protocol, tuple(sweep.accepted)))
             guessed = [
                 self._from(None, left, coming[:count])
-                for count in range(1, min(sweep.foresight.window, len(coming)) + 1)
+                for count in range(1, min(sweep.foresight.window, len(coming) // LIKELY_PER_GUESS) + 1)
             ]
             self._guessed.update(guessed)
         self._coming = coming
         # After the last pick comes a refusal, and before TLS 1.3 one that checks it.
-        expected = len(coming) or len(sweep.accepted) // EXPECTED_AFTER
+        expected = min(len(coming), MOST_EXPECTED) or len(sweep.accepted) // EXPECTED_AFTER
         expected += offer.protocol != "TLSv1.3"
         return Wanted(
             (offer,),
             tuple(self._offer(suites) for suites in guessed if suites and suites not in self._answers),
-            min(expected, MOST_EXPECTED),
+            expected,
         )
 
     def _turned_offers(self, coming: list[int], left: tuple[int, ...]) -> list[tuple[int, ...]]:
         """Offers that begin behind the suites that are likely to be picked next."""
         if self._sweep.picks.order != "unknown":
             for count, suite in enumerate(coming, 1):
-                if len(self._turned) >= self._sweep.foresight.window:
+                if len(self._turned) >= min(self._sweep.foresight.window, len(coming) // LIKELY_PER_GUESS):
                     break
                 after = self._place[suite] + 1
                 if after < len(self._course):
@@ -198,7 +214,8 @@ class Chain:
             self._passed.update(suites)
         if outcome == "chosen" and isinstance(answer, Chosen):
             if len(sweep.accepted) == known:
-                sweep.foresight.miss()
+                if answer.suite not in self._unplaced:
+                    sweep.foresight.miss()
             else:
                 self._left = _without(self._left, answer.suite)
             if len(sweep.accepted) > known and self._coming[:1] == [answer.suite]:

@@ -5,7 +5,7 @@ A guess decides which offers are asked side by side, and never what is found: a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -38,7 +38,8 @@ class HandshakePick:
 class Foresight:
     """What the sweeps of one endpoint's versions have learnt from one another.
 
-    `own_order` says whether the server seems to have an order of its own; None where nothing speaks for either.
+    `own_order` says whether the server has an order of its own, once some version has shown that; `seems_ours` whether
+    it seems to go by our order in the version of the complete handshake.
     `long_offers_read` is true once it has answered an offer longer than `version_sweep.MAX_SUITES`; `max_suites` is
     what an offer may hold where such offers failed.
     """
@@ -46,6 +47,7 @@ class Foresight:
     def __init__(self, handshake: HandshakePick | None = None) -> None:
         self.handshake = handshake
         self.own_order: bool | None = None
+        self.seems_ours = False
         self.long_offers_read = False
         self.max_suites: int | None = None
         self.hits = 0
@@ -62,7 +64,8 @@ class Foresight:
     def window(self) -> int:
         """How many guesses may be in flight now: more after each that held, fewer after each that did not."""
         checks = sum(protocol != "TLSv1.3" for protocol in self._orders)
-        may_miss = WASTE * self._hellos - checks - self.misses
+        # One more is for connections that turn out not to be needed.
+        may_miss = WASTE * self._hellos - checks - self.misses - 1
         return max(0, min(int(self._window), int(may_miss + 1)))
 
     def asked(self) -> None:
@@ -105,14 +108,15 @@ class Foresight:
     def picked_first(self, protocol: Protocol, suites: tuple[int, ...], picked: int) -> None:
         """Compare the first pick of a version with that of the complete handshake, which offered in another order."""
         seen = self.handshake
-        if seen is None or seen.protocol != protocol or picked not in seen.offered or seen.picked not in suites:
+        if seen is None or not seen.protocol == protocol == "TLSv1.3":  # before, groups and schemes have a say too
             return
-        if picked != seen.picked:
-            self.own_order = False
-        elif suites.index(picked) > 0 and self.own_order is None:
-            self.own_order = True
+        common = [suite for suite in suites if suite in seen.offered]
+        if seen.picked in common and picked in common:
+            self.seems_ours = picked != seen.picked
+        else:  # without what the handshake agreed on, the next of its own order, or of ours
+            self.seems_ours = len(common) > 1 and picked == common[0]
 
-    def likely(self, protocol: Protocol) -> Set[int]:
+    def likely(self, protocol: Protocol) -> set[int]:
         """What the server probably takes: both halves of each suite, key exchange and cipher, were seen in others.
 
         What servers accept is mostly a product of the two, within the bounds of the standards.

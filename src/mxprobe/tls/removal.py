@@ -69,9 +69,10 @@ def accepted_suites(
 
 def _may_be_small(offer: Offer, found: Mapping[Protocol, SuitesFound]) -> bool:
     """Whether a version was refused in a way that the size of the hello may explain: not by its number."""
-    ending = found[offer.protocol].ending
-    by_its_number = isinstance(ending, Refused) and ending.alert == PROTOCOL_VERSION
-    return offer.protocol not in ("SSLv2", "SSLv3") and isinstance(ending, Refused | Closed) and not by_its_number
+    result = found[offer.protocol]
+    by_its_number = isinstance(result.ending, Refused) and result.ending.alert == PROTOCOL_VERSION
+    refused = not result.accepted and isinstance(result.ending, Refused | Closed)
+    return offer.protocol not in ("SSLv2", "SSLv3") and refused and not by_its_number
 
 
 def _small(offer: Offer) -> Sweep[SuitesFound]:

@@ -143,16 +143,16 @@ class VersionSweep:
             return
         if long_offers_work and not self.accepted and not self.contradicted:
             refusal = self.ending
+            if not _shares_none(refusal):
+                # It broke off over what it picked, such as a signature; what needs none may work.
+                self.known.difference_update(
+                    suite for suite in self.first_offer if registered(suite).key_exchange == "RSA"
+                )
             outcome = yield from self.chain(self.rest, surely=not isinstance(refusal, Closed))
-            if outcome == "refused" and not self.accepted:
-                other = self.ending
-                plain = tuple(suite for suite in self.rest if peculiar(suite) not in MISSING_CREDENTIALS)
-                if _same_refusal(refusal, other) or (
-                    (yield from self.pick(plain)) == "refused"
-                    and (_same_refusal(refusal, self.ending) or _same_refusal(other, self.ending))
-                ):
-                    self.settled = True
-                    return
+            alike = _shares_none(self.ending) or _same_refusal(refusal, self.ending)
+            if outcome == "refused" and not self.accepted and alike:
+                self.settled = True
+                return
         yield from self.split()
         if self.accepted and (yield from self.refuses_length()):
             self.known = set(self.accepted)
