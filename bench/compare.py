@@ -20,10 +20,6 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from mxprobe.terms import PROTOCOLS
-from servers.delay_proxy import delay_proxy
-from servers.postfix import postfix_server
-from servers.running import RunningServer
 from tools import (
     FIGURES,
     MXPROBE,
@@ -41,6 +37,11 @@ from tools import (
     suites_and_hellos,
 )
 from warm import Warm
+
+from mxprobe.terms import PROTOCOLS
+from servers.delay_proxy import delay_proxy
+from servers.postfix import postfix_server
+from servers.running import RunningServer
 
 ROUND_TRIPS_MS = (0, 40)
 WIDTHS = (2, 8)
@@ -120,7 +121,7 @@ def start_up(runs: int, directory: Path) -> tuple[float, float]:
 
 
 def table(results: dict[int, dict[str, Cost]]) -> Iterator[str]:
-    yield "| round trip | tool | connections | wall s | round trips | CPU s | peak MB | suites found | wall, of nmap's |"
+    yield "| round trip | tool | connections | wall s | round trips | CPU s | peak MB | suites | wall, of nmap's |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for round_trip, costs in results.items():
         for name, cost in costs.items():

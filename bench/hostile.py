@@ -15,17 +15,17 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from targets import addresses, faster_loops
+from tools import measured
 
 from mxprobe import Limits, ProbeSettings, probe_endpoints
 from mxprobe.cli.running import run_async
 from servers.delay_proxy import delay_proxy
 from servers.postfix import postfix_server
 from servers.smtp_front import Script, smtp_front
-from targets import addresses, faster_loops
-from tools import measured
 
 HEALTHY = 47
 HOSTILE = {
@@ -33,7 +33,8 @@ HOSTILE = {
     "127.0.2.2": Script(after_starttls="drip", drip_seconds=1.0),
     "127.0.2.3": Script(after_starttls="hello-requests"),
 }
-PER_ADDRESS = 8
+PER_ADDRESS = 2
+"""With more, what limits is a small machine that also runs the servers, and no delay is seen."""
 
 
 def serve(ports: multiprocessing.Queue[list[int]], ended: multiprocessing.Event) -> None:  # type: ignore[valid-type]
@@ -61,7 +62,7 @@ def hostile_hosts() -> Iterator[list[str]]:
 
 def probe(next_hops: list[str]) -> None:
     """Probe them all at once until every healthy one is finished; print when that was, and who was not by then."""
-    settings = ProbeSettings(limits=Limits(connections=8 * len(next_hops), per_address=PER_ADDRESS), twins=False)
+    settings = ProbeSettings(limits=Limits(connections=400, per_address=PER_ADDRESS), twins=False)
 
     async def watch() -> None:
         started = time.monotonic()
@@ -84,7 +85,7 @@ def probe(next_hops: list[str]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure how much hostile hosts delay others.")
-    parser.add_argument("--runs", type=int, default=3, help="runs with and without them, of which the median counts")
+    parser.add_argument("--runs", type=int, default=2, help="runs with and without them, of which the shorter counts")
     parser.add_argument("--probe", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.probe:
@@ -113,11 +114,12 @@ def main() -> int:
                 seconds[among].append(found["seconds"])
                 if among:
                     waited_for &= set(found["waited_for"])
-    alone, among_them = median(seconds[False]), median(seconds[True])
+    # What else the machine does only adds to it.
+    alone, among_them = min(seconds[False]), min(seconds[True])
     print(
         f"The last of {HEALTHY} healthy addresses at 40 ms was finished after {alone:.1f} s alone, and after "
         f"{among_them:.1f} s with {len(HOSTILE)} hostile hosts before them ({among_them / alone:.2f} x), of which "
-        f"{len(waited_for)} were still waited for; medians of {options.runs} runs."
+        f"{len(waited_for)} were still waited for; the shortest of {options.runs} runs each."
     )
     return 0
 

@@ -90,7 +90,7 @@ def sslyze(addresses: Sequence[str]) -> Iterator[Tool]:
     command = home / "bin" / "sslyze"
     if not command.exists():
         venv.create(home, with_pip=True)
-        install = [home / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "sslyze"]
+        install = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-q", "install", "sslyze"]
         subprocess.run(install, check=False, stdout=sys.stderr)
     if command.exists():
         versions = ("--sslv2", "--sslv3", "--tlsv1", "--tlsv1_1", "--tlsv1_2", "--tlsv1_3")

