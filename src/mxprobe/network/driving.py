@@ -15,7 +15,7 @@ import asyncio
 import time
 from collections import deque
 from itertools import cycle
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from mxprobe.network.asking import Asking
 from mxprobe.network.line import Dialling, Line
@@ -33,12 +33,38 @@ IDLE_SECONDS = 2.0
 other may be waiting for the hello of one that has none yet; from then on nothing is opened ahead."""
 
 
-async def drive(line: Line, sweep: Sweep[T]) -> T:
-    """Ask what a sweep wants, and return what it found.
+class MadeReady:
+    """Connections made ready for the first hellos of a sweep, while something else still goes on over the line."""
+
+    def __init__(self, line: Line, number: int) -> None:
+        self._line = line
+        self.sessions: deque[Session] = deque()
+        self.dialling = {line.dial(self._came) for _ in range(min(number, line.reception.width - 1))}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End what no sweep has taken over; the line closes what is open."""
+        for dialling in self.dialling:
+            dialling.abort()
+
+    def _came(self, dialling: Dialling, found: Session | Ended) -> None:
+        self.dialling.discard(dialling)
+        if isinstance(found, Session):
+            self.sessions.append(found)
+        else:  # turned away beside others, which says nothing yet
+            self._line.reception.ended(found.answer, others=1, now=time.monotonic(), deadline=self._line.deadline)
+
+
+async def drive(line: Line, sweep: Sweep[T], made_ready: MadeReady | None = None) -> T:
+    """Ask what a sweep wants, first over what was made ready, and return what it found.
 
     Never raises on what the peer does. What the endpoint would not answer any more comes back as `Unasked`.
     """
     work = _Work(line, sweep)
+    if made_ready:
+        work.take_over(made_ready)
     try:
         work.begin()
         found = await work.found
@@ -78,6 +104,14 @@ class _Work(Generic[T]):
             self.found.set_result(stop.value)
         self._go_on()
         self._look_again(time.monotonic())
+
+    def take_over(self, made_ready: MadeReady) -> None:
+        """Use what was made ready, and what still becomes it."""
+        self._ready, made_ready.sessions = made_ready.sessions, deque()
+        self._dialling, made_ready.dialling = made_ready.dialling, set()
+        for dialling in self._dialling:
+            dialling.tell(self._came)
+            dialling.connected.add_done_callback(self._connected)
 
     async def end(self) -> None:
         """Leave what nobody needs any more."""

@@ -185,6 +185,10 @@ class Dialling:
         self.connected = asyncio.get_running_loop().create_task(self._connect())
         """Done when there is a connection, or none can be made. Raises only what is wrong on our side."""
 
+    def tell(self, came: Came) -> None:
+        """Tell somebody else what comes of it."""
+        self._told_to = came
+
     def leave(self) -> None:
         """Nobody needs it any more: not to be made, or to be left at the next reply, politely."""
         if self._opening is None or not self._opening.talks:

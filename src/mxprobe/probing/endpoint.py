@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from mxprobe.facts import EndpointFacts, Natural, ProfileAnswer, TranscriptEntry
 from mxprobe.mta.profile import Profile
-from mxprobe.network.driving import drive
+from mxprobe.network.driving import MadeReady, drive
 from mxprobe.network.gate import Gate
 from mxprobe.network.handshake import Handshake, complete_handshake
 from mxprobe.network.line import Line
@@ -100,11 +100,12 @@ async def _probe(task: EndpointTask, manners: Manners, gate: Gate, progress: Pro
     async with Line(task.endpoint, manners, gate, trace=task.trace, watch=watch) as line:
         opened = await line.open()
         if isinstance(opened, Session):
-            attempt = await _natural(task, line, manners, opened)
-            if not attempt.done and task.pools:
-                task.pools.settled(task.endpoint)
-            comparison = await _compare(task, line, attempt, opened.dialogue)
-            swept, profiles = await _sweep(task, line, attempt, comparison)
+            with MadeReady(line, len(PROTOCOLS) if task.depth != "quick" else len(task.profiles)) as made_ready:
+                attempt = await _natural(task, line, manners, opened)
+                if not attempt.done and task.pools:
+                    task.pools.settled(task.endpoint)
+                comparison = await _compare(task, line, attempt, opened.dialogue, made_ready)
+                swept, profiles = await _sweep(task, line, attempt, comparison, made_ready)
             if comparison.depth == "everything" and comparison.model is None:
                 beyond = await drive(line, everything(swept, attempt.server_name))
         else:
@@ -233,11 +234,14 @@ async def _shake_hands(line: Line, manners: Manners, opened: Session, server_nam
     return Attempt(done=False, answer=handshake.answer, text=handshake.text, server_name=server_name)
 
 
-async def _compare(task: EndpointTask, line: Line, attempt: Attempt, dialogue: Dialogue) -> Comparison:
+async def _compare(
+    task: EndpointTask, line: Line, attempt: Attempt, dialogue: Dialogue, made_ready: MadeReady
+) -> Comparison:
     """Look for a sweep that may stand for this endpoint: its own of an earlier time, or that of a twin."""
     depth, reason = task.depth, ""
     for model in _models(task, attempt, dialogue):
-        found = await drive(line, compared(fingerprint_of(sweep_of(model.facts), attempt.server_name)))
+        offers = fingerprint_of(sweep_of(model.facts), attempt.server_name)
+        found = await drive(line, compared(offers), made_ready)
         if found.state == "same":
             return Comparison(depth=depth, model=model)
         reason = f"{'not known whether' if found.state == 'unknown' else 'not'} as {model.name}: {found.evidence}"
@@ -265,15 +269,15 @@ def _models(task: EndpointTask, attempt: Attempt, dialogue: Dialogue) -> Iterato
 
 
 async def _sweep(
-    task: EndpointTask, line: Line, attempt: Attempt, comparison: Comparison
+    task: EndpointTask, line: Line, attempt: Attempt, comparison: Comparison, made_ready: MadeReady
 ) -> tuple[Swept, tuple[ProfileAnswer, ...]]:
     name, depth = attempt.server_name, comparison.depth
     offers = {profile: profile_offer(profile, name) for profile in task.profiles}
     profiles = together({profile: sure_answer(offer) for profile, offer in offers.items()})
     if comparison.model or (depth == "quick" and attempt.done):
-        swept, answers = Swept(), await drive(line, profiles)
+        swept, answers = Swept(), await drive(line, profiles, made_ready)
     else:
-        swept, answers = await drive(line, both(version_sweep(depth, name, attempt.pick), profiles))
+        swept, answers = await drive(line, both(version_sweep(depth, name, attempt.pick), profiles), made_ready)
     spoken = attempt.natural.protocol if attempt.natural else None
     if spoken == "TLSv1.3" and spoken in swept and swept[spoken].state == "refused":
         # It wants a key share at once, and will not ask for one.
