@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from targets import addresses, faster_loops
-from tools import measured
+from tools import first_document, measured
 
 from mxprobe import Limits, ProbeSettings, probe_endpoints
 from mxprobe.cli.running import run_async
@@ -107,8 +107,7 @@ def main() -> int:
                 next_hops = [*hostile, *healthy] if among else healthy
                 output = Path(directory) / "output"
                 measured([sys.executable, str(Path(__file__).resolve()), "--probe", *next_hops], output)
-                text = output.read_text()
-                found = json.loads(text[text.index("{") :])
+                found = first_document(output.read_text())
                 if found["suites"] != HEALTHY * sum(len(suites) for suites in server.expected.values()):
                     raise RuntimeError(f"not all suites were found: {found}")
                 seconds[among].append(found["seconds"])

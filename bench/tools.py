@@ -110,7 +110,13 @@ def lines_like(pattern: str) -> Callable[[str], int]:
 
 
 def first_document(text: str) -> dict[str, Any]:
-    """The JSON document in what a command printed; standard error is in the same file."""
+    """The JSON document in what a command printed; standard error is in the same file.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    if "{" not in text:
+        raise RuntimeError(f"no result:\n{text[-2000:]}")
     document: dict[str, Any] = json.JSONDecoder().raw_decode(text[text.index("{") :])[0]
     return document
 
