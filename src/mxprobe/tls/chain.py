@@ -10,15 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
 
+from mxprobe.tls.hearing import Hearing, Outcome
 from mxprobe.tls.offer import Answer, Chosen, Closed, Offer, Refused
 from mxprobe.tls.sweep import Sweep, Wanted, ask
-
-if TYPE_CHECKING:
-    from mxprobe.tls.version_sweep import VersionSweep
-
-Outcome = Literal["chosen", "refused", "cut"]
 
 LOOKS_AHEAD = 16
 """How many suites that may be picked next a chain looks at."""
@@ -36,7 +31,7 @@ EXPECTED_AFTER = 40
 class Chain:
     """The chain over some suites of a version. `surely` asks again before a plain close counts."""
 
-    def __init__(self, sweep: VersionSweep, suites: Iterable[int], *, surely: bool = True) -> None:
+    def __init__(self, sweep: Hearing, suites: Iterable[int], *, surely: bool = True) -> None:
         self._sweep = sweep
         self._surely = surely
         self._protocol = sweep.offer.protocol

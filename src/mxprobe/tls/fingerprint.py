@@ -15,10 +15,11 @@ from typing import Literal
 
 from mxprobe.terms import PROTOCOLS, Protocol
 from mxprobe.tls.endings import ending_text
+from mxprobe.tls.hearing import MAX_SSLV3_SUITES, MAX_SUITES
 from mxprobe.tls.offer import Answer, Chosen, Closed, Offer, Refused
 from mxprobe.tls.suites import candidates, peculiar, suite
 from mxprobe.tls.sweep import CONTROL, Sweep, Wanted
-from mxprobe.tls.version_sweep import FINITE_FIELDS_TOO, MAX_SSLV3_SUITES, MAX_SUITES, MISSING_CREDENTIALS
+from mxprobe.tls.version_sweep import FINITE_FIELDS_TOO, MISSING_CREDENTIALS
 
 USUAL_HELLOS = 12
 """Hellos up to which picks are added; what is needed to see additions and versions is asked in any case."""

@@ -43,7 +43,7 @@ class Foresight:
 
     `own_order` says whether the server has an order of its own, once some version has shown that; `seems_ours` whether
     it seems to go by our order in the version of the complete handshake.
-    `long_offers_read` is true once it has answered an offer longer than `version_sweep.MAX_SUITES`; `max_suites` is
+    `long_offers_read` is true once it has answered an offer longer than `hearing.MAX_SUITES`; `max_suites` is
     what an offer may hold where such offers failed.
     """
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from mxprobe.terms import Protocol
 from mxprobe.tls.foresight import Foresight, HandshakePick
+from mxprobe.tls.hearing import PROTOCOL_VERSION
 from mxprobe.tls.offer import Closed, Offer, Refused
 from mxprobe.tls.sweep import SuitesFound, Sweep, doubted, sslv2_kinds, still_takes, together
-from mxprobe.tls.version_sweep import PROTOCOL_VERSION, SMALL_GROUPS, SMALL_SCHEMES, SMALL_SUITES, VersionSweep
+from mxprobe.tls.version_sweep import SMALL_GROUPS, SMALL_SCHEMES, SMALL_SUITES, VersionSweep
 
 
 def accepted_versions(offers: Iterable[Offer]) -> Sweep[dict[Protocol, SuitesFound]]:
@@ -35,7 +36,7 @@ def accepted_suites(
       but no user, GnuTLS with anonymous suites but no credentials). The last refusal is therefore checked
       by an offer without such families, and split into families when anything contradicts it.
     - The first offer is short and ordinary. Longer ones follow once a suite was chosen; where they fail and
-      short ones do not, the sweep goes on in chunks of `version_sweep.MAX_SUITES`. A version that refuses the
+      short ones do not, the sweep goes on in chunks of `hearing.MAX_SUITES`. A version that refuses the
       short offer gets all the rest in one more, once another version has shown that long offers are read here.
     - A plain close is asked again, and is a refusal only when it comes twice, and when the server then still takes
       what it took before.

@@ -6,28 +6,21 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
-from itertools import filterfalse
 
 from mxprobe.terms import Protocol
-from mxprobe.tls.chain import Chain, Outcome
+from mxprobe.tls.chain import Chain
 from mxprobe.tls.code_points import TLS12_GROUPS
 from mxprobe.tls.foresight import Foresight
-from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent
-from mxprobe.tls.picks import Order, Picks
+from mxprobe.tls.hearing import Hearing, Outcome
+from mxprobe.tls.offer import Answer, Closed, Offer, Refused
+from mxprobe.tls.picks import Order
 from mxprobe.tls.suites import peculiar
 from mxprobe.tls.suites import suite as registered
-from mxprobe.tls.sweep import CONTROL, Contradiction, SuitesFound, Sweep, ask, ask_surely
+from mxprobe.tls.sweep import SuitesFound, Sweep
 
 FIRST_SUITES = 60
 """Suites in the first offer of a version: some servers read no more than 64, with the signalling value."""
 
-MAX_SUITES = 127
-"""Suites in an offer to a server that has not yet shown that it reads longer ones: wolfSSL refuses
-more than 150, others stop at 128, with the signalling value."""
-
-MAX_SSLV3_SUITES = 105
-"""The same in SSLv3, which has no extensions to pad with: longer hellos would be of the 256 to 511 bytes on
-which some load balancers hang (RFC 7685 §1)."""
 
 SMALL_SUITES = 16
 """Suites in a hello that is small in every respect, for servers that have refused all others."""
@@ -36,8 +29,6 @@ SMALL_GROUPS = (29, 23, 24)
 SMALL_SCHEMES = (0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0203, 0x0201)
 """The groups and signature schemes in it: x25519, P-256 and P-384; ECDSA and RSA with SHA-2 and SHA-1."""
 
-PROTOCOL_VERSION = 70
-"""The alert that refuses a version rather than an offer (RFC 8446 §6.2)."""
 
 HANDSHAKE_FAILURE = 40
 """The alert of a server that shares no suite with us (RFC 5246 §7.2.2). Any other may be of one that broke off."""
@@ -45,9 +36,6 @@ HANDSHAKE_FAILURE = 40
 MISSING_CREDENTIALS = frozenset({"SRP", "PSK", "anonymous"})
 """Families that a server may pick though it has not what it needs to finish them."""
 
-REPETITIONS = 2
-"""How often a refusal that an acceptance contradicts is asked again: of a pool behind one address, two of them taking
-turns, one of two repetitions comes to the other."""
 
 FRUITLESS_ROUNDS = 2
 """How often in a row the rest is refused before the sweep of a pool is over. Each round but these finds a suite."""
@@ -58,39 +46,15 @@ FINITE_FIELDS_TOO: dict[Protocol, tuple[int, ...]] = dict.fromkeys(
 """The usual groups, and ffdhe2048 to ffdhe8192 (RFC 7919 §2) for servers that know finite fields by name only."""
 
 
-class VersionSweep:
-    """One removal sweep under way: what was accepted and refused, and what spoke against it."""
+class VersionSweep(Hearing):
+    """One removal sweep under way."""
 
     def __init__(self, offer: Offer, foresight: Foresight) -> None:
-        self.offer = offer
-        self.foresight = foresight
+        super().__init__(offer, foresight)
         self.first_offer = (_ordinary(offer.suites) or offer.suites)[: min(self.limit, FIRST_SUITES)]
-        self.picks = Picks()
-        self.accepted = self.picks.accepted
-        self.known: set[int] = set()
-        """The suites that were accepted or refused."""
-        self.agreed = self._agreed()
         self.order: tuple[int, ...] | None = None
         """The accepted suites in the server's order, once that was settled."""
-        self.version_refused = False
-        self.contradicted = False
-        self.contradictions: list[Contradiction] = []
-        self.cut = False
         self.settled = False
-        self.rests_on_close = False
-        self.long_offer_answered = False
-        self.longest_answered = 0
-        self.hellos = 0
-        self.ending: Answer | None = None
-        self.refusals: list[tuple[Offer, Refused]] = []
-        """Offers that were refused and not asked again."""
-        self.chosen_last: tuple[Offer, Chosen] | None = None
-
-    @property
-    def limit(self) -> int:
-        """How many suites an offer may hold as long as longer ones were not seen to be read."""
-        most = MAX_SSLV3_SUITES if self.offer.protocol == "SSLv3" else MAX_SUITES
-        return min(self.foresight.max_suites or most, most)
 
     # The course of a sweep
 
@@ -102,7 +66,10 @@ class VersionSweep:
         if outcome == "refused" and self.agreed is not None:
             if (yield from self.pick((self.agreed,))) == "chosen":
                 self.known.update(suites)
-                yield from self.conclude()
+                if not self.version_refused:
+                    yield from self.conclude()
+                elif self.ending:
+                    self.contradict(suites, self.ending)  # of a version that was refused by its number
                 return
             # Complete handshakes come to this version, hellos for it alone do not.
             self.accepted.clear()
@@ -179,98 +146,11 @@ class VersionSweep:
             yield from self.ask_the_same()
         self.settled = not self.cut and not self.contradictions
 
-    @property
-    def rest(self) -> tuple[int, ...]:
-        """The suites of which we do not know yet, in our order."""
-        return self.without_known(self.offer.suites)
-
-    @property
-    def cut_elsewhere(self) -> bool:
-        """Whether what cut the sweep short says nothing of the length of an offer."""
-        return self.cut and not (isinstance(self.ending, Silent | Garbled) and self.ending.stage == "hello")
-
-    def without_known(self, suites: Iterable[int]) -> tuple[int, ...]:
-        """Those of the suites of which we do not know yet, in the order given."""
-        return tuple(filterfalse(self.known.__contains__, suites))
-
     # Asking
 
     def chain(self, suites: Iterable[int], *, surely: bool = True) -> Sweep[Outcome]:
         """Remove and ask again until the server refuses what is left, or the answer is none."""
         return (yield from Chain(self, suites, surely=surely).run())
-
-    def pick(self, suites: tuple[int, ...], *, surely: bool = True) -> Sweep[Outcome]:
-        """Ask for one more suite out of these, and note what came; a plain close is asked again if `surely`."""
-        offer = replace(self.offer, suites=suites)
-        if surely:
-            answer, hellos = yield from ask_surely(offer)
-        else:
-            answer, hellos = (yield from ask(offer)), 1
-        self.answered(hellos)
-        return self.take(suites, answer)
-
-    def answered(self, hellos: int = 1) -> None:
-        """So many hellos of this sweep were answered."""
-        self.hellos += hellos
-        self.foresight.asked()
-
-    def take(self, suites: tuple[int, ...], answer: Answer) -> Outcome:
-        """Note the answer to one offer."""
-        match answer:
-            case Chosen() if answer.protocol != self.offer.protocol:
-                self.ending = answer
-                if not self.chosen_last:
-                    self.version_refused = True
-                    return "refused"
-                return self.contradict(suites, answer)
-            case Chosen() if answer.suite in suites:
-                self.chosen_last = replace(self.offer, suites=suites), answer
-                self.longest_answered = max(self.longest_answered, len(suites))
-                if len(suites) > self.limit:
-                    self.long_offer_answered = self.foresight.long_offers_read = True
-                if self.picks.add(suites, answer):
-                    self.known.add(answer.suite)
-                    self.foresight.accepted(self.offer.protocol, answer.suite)
-                if self.picks.order != "unknown":
-                    self.foresight.own_order = self.picks.order == "server"
-                return "chosen"
-            case Chosen():
-                self.ending = Garbled(stage="hello", reason=f"it picked 0x{answer.suite:06X}, which was not offered")
-                self.cut = True
-                return "cut"
-            case Refused(alert=alert) if alert == PROTOCOL_VERSION and self.chosen_last:
-                self.ending = answer
-                return self.contradict(suites, answer)
-            case Refused() | Closed(stage="hello"):
-                self.rests_on_close |= isinstance(answer, Closed)
-                self.ending = self.ending if self.version_refused else answer
-                if isinstance(answer, Refused):
-                    self.version_refused |= answer.alert == PROTOCOL_VERSION
-                    if self.chosen_last and self.accepted.keys() >= set(suites):
-                        return self.contradict(suites, answer)
-                    self.refusals.append((replace(self.offer, suites=suites), answer))
-                return "refused"
-            case _:
-                self.ending = answer
-                self.cut = True
-                return "cut"
-
-    def doubted(self) -> tuple[Offer, Refused] | None:
-        """A refusal that an acceptance contradicts, if neither length nor finite fields not named explain it."""
-        for offer, refusal in reversed(self.refusals):
-            read = len(offer.suites) <= max(self.limit, self.longest_answered)
-            for suite in self.accepted.keys() & offer.suites if read else ():
-                if offer.groups == self.offer.groups or registered(suite).key_exchange != "DH":
-                    return offer, refusal
-        return None
-
-    def contradict(self, suites: tuple[int, ...], answer: Answer) -> Outcome:
-        """It spoke this version a moment ago: not one server, or not a sane one."""
-        earlier = next((self.accepted[suite] for suite in suites if suite in self.accepted), None)
-        answers = (earlier or next(reversed(self.accepted.values())), answer)
-        self.contradictions.append(Contradiction(protocol=self.offer.protocol, suites=suites, answers=answers))
-        self.cut = True
-        return "cut"
 
     # Checking
 
@@ -316,72 +196,6 @@ class VersionSweep:
             return False
         return _same_refusal(refusal, self.ending) if plain else _shares_none(refusal)
 
-    def _agreed(self) -> int | None:
-        """The suite of a complete handshake in this version: asking for it would tell nothing new.
-
-        Only of TLS 1.3, where neither groups nor certificates have a say in the choice of suites.
-        """
-        seen = self.foresight.handshake
-        if (
-            seen is None
-            or not seen.protocol == self.offer.protocol == "TLSv1.3"
-            or seen.picked not in self.offer.suites
-        ):
-            return None
-        chosen = Chosen(protocol=seen.protocol, suite=seen.picked, reached="handshake-complete")
-        self.picks.add(tuple(suite for suite in seen.offered if suite in self.offer.suites), chosen)
-        self.known.add(seen.picked)
-        self.foresight.accepted(self.offer.protocol, seen.picked)
-        return seen.picked
-
-    def handshake_disagrees(self) -> bool:
-        """Whether a complete handshake agreed on what is refused here."""
-        seen = self.foresight.handshake
-        return (
-            seen is not None
-            and seen.protocol == self.offer.protocol
-            and seen.picked in self.offer.suites
-            and seen.picked not in self.accepted
-        )
-
-    def ask_again(self) -> Sweep[None]:
-        """Ask a refusal again that an acceptance contradicts, and that too: one server answers the same every time,
-        also where it refuses what it cannot finish."""
-        doubted = self.doubted()
-        if doubted is None and self.handshake_disagrees() and self.refusals:
-            doubted = self.refusals[-1]
-        if doubted is None or self.cut:
-            return
-        self.refusals.clear()
-        asked: list[tuple[Offer, Answer]] = [doubted]
-        if self.chosen_last:
-            asked.append(self.chosen_last)
-        for repetition in range(1, REPETITIONS + 1):
-            for offer, before in asked[::-1] if repetition % 2 == 0 else tuple(asked):  # never in step with a pool
-                answer = yield from ask(replace(offer, attempt=CONTROL + repetition))
-                self.answered()
-                if isinstance(answer, Chosen | Refused) and _differ(before, answer):
-                    if isinstance(answer, Chosen) and answer.suite in offer.suites:
-                        self.take(offer.suites, answer)
-                    self.contradictions.append(
-                        Contradiction(protocol=offer.protocol, suites=offer.suites, answers=(before, answer))
-                    )
-                    return
-
-    def ask_the_same(self) -> Sweep[None]:
-        """Ask one thing several times: picks without any order may be those of several servers."""
-        if self.chosen_last is None:
-            return
-        offer, before = self.chosen_last
-        for repetition in range(1, REPETITIONS + 2):
-            answer = yield from ask(replace(offer, attempt=CONTROL + REPETITIONS + repetition))
-            self.answered()
-            if isinstance(answer, Chosen | Refused) and _differ(before, answer):
-                self.contradictions.append(
-                    Contradiction(protocol=offer.protocol, suites=offer.suites, answers=(before, answer))
-                )
-                return
-
     def split(self) -> Sweep[None]:
         """Ask for what is left in parts that cannot spoil one another.
 
@@ -405,10 +219,6 @@ class VersionSweep:
                     continue
             refusal = refusal or self.ending
             self.known.update(left)
-
-    def reverse(self) -> tuple[int, ...]:
-        """The accepted suites, the first that was picked last: who picks it again has an order of his own."""
-        return tuple(reversed(self.accepted))[: self.limit]
 
     def whose_order(self) -> Sweep[None]:
         """Tell the server's order from ours by offering what it takes in reverse, and if need be as it was."""
@@ -487,12 +297,6 @@ def _parts(suites: tuple[int, ...], limit: int, *, apart: bool) -> list[tuple[in
         for group in sorted(groups.values(), key=lambda group: peculiar(group[0]) is not None)
         for start in range(0, len(group), limit)
     ]
-
-
-def _differ(one: Answer, other: Answer) -> bool:
-    if isinstance(one, Chosen) and isinstance(other, Chosen):
-        return (one.protocol, one.suite) != (other.protocol, other.suite)
-    return type(one) is not type(other)
 
 
 def _shares_none(refusal: Answer | None) -> bool:

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from mxprobe.terms import PROTOCOLS, Protocol
 from mxprobe.tls.foresight import Foresight, HandshakePick
+from mxprobe.tls.hearing import MAX_SUITES
 from mxprobe.tls.offer import Answer, Chosen, Offer, Refused
 from mxprobe.tls.removal import accepted_suites
 from mxprobe.tls.suites import allowed, candidates, openssl_order, peculiar, suite
 from mxprobe.tls.sweep import SuitesFound
-from mxprobe.tls.version_sweep import FIRST_SUITES, MAX_SUITES
+from mxprobe.tls.version_sweep import FIRST_SUITES
 from servers.model import Asked, ModelServer
 
 VERSIONS: tuple[Protocol, ...] = ("TLSv1.2", "TLSv1.3", "TLSv1.1", "TLSv1")

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mxprobe.terms import Protocol
+from mxprobe.tls.hearing import MAX_SUITES
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent, Throttled
 from mxprobe.tls.removal import accepted_suites, accepted_versions
 from mxprobe.tls.suites import candidates, peculiar
 from mxprobe.tls.sweep import SuitesFound
-from mxprobe.tls.version_sweep import FIRST_SUITES, MAX_SUITES, SMALL_SUITES
+from mxprobe.tls.version_sweep import FIRST_SUITES, SMALL_SUITES
 from servers.model import Asked, ModelServer
 
 VERSION: Protocol = "TLSv1.2"
