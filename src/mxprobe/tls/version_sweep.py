@@ -194,17 +194,20 @@ class VersionSweep(Hearing):
         # A second close is as good as a repeated one.
         if plain and (yield from self.pick(plain, surely=not closed)) != "refused":
             return False
-        return _same_refusal(refusal, self.ending) if plain else _shares_none(refusal)
+        return _shares_none(refusal) and (not plain or _same_refusal(refusal, self.ending))
 
     def split(self) -> Sweep[None]:
         """Ask for what is left in parts that cannot spoil one another.
 
         Families that a server may not be able to finish are asked together as long as nothing contradicts a refusal,
-        then each by itself.
+        then each by itself. A part where the server broke off, while it said of others that it shares none of their
+        suites, is halved until what it cannot finish is alone.
         """
         parts = deque(_parts(self.rest, self.limit, apart=self.contradicted))
         closes = isinstance(self.ending, Closed) and not self.accepted  # and did so twice
         refusal: Answer | None = None
+        shares_none = False
+        broken: deque[tuple[int, ...]] = deque()
         while parts and not self.version_refused:
             part, known = parts.popleft(), len(self.accepted)
             if (yield from self.chain(part, surely=not closes)) == "cut":
@@ -218,7 +221,24 @@ class VersionSweep(Hearing):
                     parts.extendleft(reversed(_parts(left, self.limit, apart=True)))
                     continue
             refusal = refusal or self.ending
-            self.known.update(left)
+            if _shares_none(self.ending):
+                shares_none = True
+                self.known.update(left)
+            else:
+                broken.append(left)
+        while broken and not self.version_refused:
+            part = broken.popleft()
+            if shares_none and self.accepted and len(part) > 1:
+                for half in (part[: len(part) // 2], part[len(part) // 2 :]):
+                    if (yield from self.chain(half, surely=not closes)) == "cut":
+                        return
+                    left = self.without_known(half)
+                    if left and not _shares_none(self.ending):
+                        broken.append(left)
+                    else:
+                        self.known.update(left)
+            else:
+                self.known.update(part)
 
     def whose_order(self) -> Sweep[None]:
         """Tell the server's order from ours by offering what it takes in reverse, and if need be as it was."""

@@ -112,6 +112,31 @@ def test_a_family_that_cannot_be_finished_does_not_hide_what_works(
         assert found.suites == tuple(suite for suite in order if suite not in poison)
 
 
+@given(
+    good=st.lists(st.sampled_from(ORDINARY[:FIRST_SUITES]), unique=True, min_size=1, max_size=20),
+    poison=st.lists(st.sampled_from(ALL), unique=True, min_size=1, max_size=4),
+    data=st.data(),
+    own=st.booleans(),
+    alert=st.sampled_from([47, 80, 115]),
+)
+def test_no_suite_that_cannot_be_finished_hides_others_where_its_alert_tells_it(
+    good: list[int], poison: list[int], data: st.DataObject, own: bool, alert: int
+) -> None:
+    first, *others = [suite for suite in good if suite not in poison] or [ORDINARY[0]]
+    poison = [suite for suite in poison if suite != first]
+    server = ModelServer(
+        suites={VERSION: (first, *data.draw(st.permutations([*others, *poison])))},
+        poison=frozenset(poison),
+        poison_answer=Refused(alert=alert),
+        prefers_own_order=own,
+    )
+    found, asked = sweep(server)
+    if found.state == "accepted":  # a client's order may put the poison first
+        assert found.complete
+        assert set(found.suites) == {first, *others}
+    assert len(asked.offers) < 150
+
+
 def test_openssl_with_srp_but_no_user_is_swept_in_full() -> None:
     """Seen on OpenSSL 1.0.2: alert 115 after two suites, though 65 work."""
     order = (*ORDINARY[:2], *FAMILY["SRP"], *ORDINARY[2:65])
