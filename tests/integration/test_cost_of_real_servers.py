@@ -17,6 +17,10 @@ from mxprobe.terms import PROTOCOLS
 from servers.cases import CASES, Case, reachable
 from servers.running import Suites, counted
 
+ASKED_TWICE = {"sendmail-default": 1, "openssl-default-level": 1}
+"""OpenSSL 3 at its default level refuses SSLv3, TLS 1.0 and TLS 1.1 by alerts that do not name the version. So each is
+asked a second time, for all that the first hello left out, which together is one more than these few suites allow."""
+
 
 def bound(expected: Suites) -> int:
     """By the server's configuration: n + 1 for a version with n suites, one for a version that it does not speak."""
@@ -38,4 +42,4 @@ def test_a_full_sweep_costs_hardly_more_connections_than_it_must(case: Case, per
     for protocol in PROTOCOLS:
         found = frozenset(int(suite.id, 16) for suite in facts.protocols[protocol].suites)
         assert (facts.protocols[protocol].complete, found) == (True, server.expected.get(protocol, frozenset()))
-    assert made <= 1.05 * bound(server.expected) + 2
+    assert made <= 1.05 * bound(server.expected) + 2 + ASKED_TWICE.get(case.id, 0)

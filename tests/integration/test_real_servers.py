@@ -105,8 +105,13 @@ def test_every_version_was_asked_and_settled(probed: Probed) -> None:
 
 def test_an_accepted_suite_was_seen_to_its_whole_flight_where_that_is_in_plain_text(probed: Probed) -> None:
     for protocol, facts in probed.facts.protocols.items():
-        reached = {seen.reached for seen in facts.suites}
-        assert reached <= ({"selected"} if protocol == "TLSv1.3" else {"flight-complete"})
+        for seen in facts.suites:
+            natural = probed.facts.natural
+            if protocol == "TLSv1.3":
+                agreed = natural is not None and (protocol, seen.name) == (natural.protocol, natural.suite)
+                assert seen.reached == ("handshake-complete" if agreed else "selected")
+            else:
+                assert seen.reached == "flight-complete"
 
 
 def test_whose_order_it_is_is_told(probed: Probed) -> None:

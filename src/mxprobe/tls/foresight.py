@@ -19,6 +19,9 @@ LARGEST_WINDOW = 4
 WASTE = 0.05
 """The part of all hellos that may be in vain, guesses that miss and checks of refusals together."""
 
+IN_VAIN = 2
+"""Connections that may have been made ready and are not needed in the end."""
+
 SURELY = 0.75
 """How much of what is likely to be accepted surely will be."""
 
@@ -68,8 +71,8 @@ class Foresight:
         """How many guesses may be in flight now: more after each that held, fewer after each that did not."""
         checks = sum(protocol != "TLSv1.3" for protocol in self._orders)
         to_come = sum(max(0, len(self.likely(protocol)) - len(found)) for protocol, found in self._orders.items())
-        # One more is for connections that turn out not to be needed.
-        may_miss = WASTE * (self._hellos + SURELY * to_come) - checks - self.misses - 1
+        # The rest is for connections that turn out not to be needed.
+        may_miss = WASTE * (self._hellos + SURELY * to_come) - checks - self.misses - IN_VAIN
         return max(0, min(int(self._window), int(may_miss + 1)))
 
     def asked(self) -> None:

@@ -8,9 +8,23 @@ from dataclasses import replace
 from mxprobe.terms import Protocol
 from mxprobe.tls.foresight import Foresight, HandshakePick
 from mxprobe.tls.hearing import PROTOCOL_VERSION
-from mxprobe.tls.offer import Closed, Offer, Refused
-from mxprobe.tls.sweep import SuitesFound, Sweep, doubted, sslv2_kinds, still_takes, together
+from mxprobe.tls.offer import Chosen, Closed, Offer, Refused
+from mxprobe.tls.suites import allowed
+from mxprobe.tls.sweep import (
+    CONTROL,
+    Contradiction,
+    SuitesFound,
+    Sweep,
+    ask,
+    doubted,
+    sslv2_kinds,
+    still_takes,
+    together,
+)
 from mxprobe.tls.version_sweep import SMALL_GROUPS, SMALL_SCHEMES, SMALL_SUITES, VersionSweep
+
+ALIKE: tuple[Protocol, ...] = ("TLSv1", "TLSv1.1", "TLSv1.2")
+"""Versions in which a server takes the same suites, of those that all of them have."""
 
 
 def accepted_versions(offers: Iterable[Offer]) -> Sweep[dict[Protocol, SuitesFound]]:
@@ -61,11 +75,45 @@ def accepted_suites(
     if alive and any(found[protocol].rests_on_close for protocol in left):
         alive = yield from still_takes(offers, found)
     found = found if alive else doubted(offers, found)
+    found |= yield from _compared(offers, found)
     if foresight.max_suites or not any(result.accepted for result in found.values() if result.protocol != "TLSv1.3"):
         # A server that fails hellos of the usual size, which that of TLS 1.3 is below, may be asked with small ones.
         small = yield from together({o.protocol: _small(o) for o in offers if _may_be_small(o, found)})
         found |= {protocol: result for protocol, result in small.items() if result.accepted}
     return found
+
+
+def _compared(offers: Iterable[Offer], found: Mapping[Protocol, SuitesFound]) -> Sweep[dict[Protocol, SuitesFound]]:
+    """Ask a version again for what it lacks and another version takes: there one server hardly makes a difference, and
+    what it takes now was refused a moment ago."""
+    by_protocol = {offer.protocol: offer for offer in offers}
+    compared = [found[protocol] for protocol in ALIKE if protocol in found and found[protocol].accepted]
+    differing: dict[Protocol, SuitesFound] = {}
+    for result in compared:
+        elsewhere = dict.fromkeys(suite for other in compared for suite in other.suites)
+        lacking = tuple(
+            suite
+            for suite in elsewhere
+            if suite not in result.suites and all(allowed(suite, protocol) for protocol in ALIKE)
+        )
+        if lacking and result.complete:
+            offer = replace(by_protocol[result.protocol], suites=lacking, attempt=CONTROL)
+            answer = yield from ask(offer)
+            if isinstance(answer, Chosen) and answer.suite in lacking and answer.protocol == result.protocol:
+                refusal = result.ending or answer
+                contradiction = Contradiction(protocol=offer.protocol, suites=lacking, answers=(refusal, answer))
+                differing[result.protocol] = replace(
+                    result,
+                    accepted=(*result.accepted, answer),
+                    order="unknown",
+                    complete=False,
+                    undecided=tuple(
+                        suite for suite in offer.suites if suite not in result.suites and suite != answer.suite
+                    ),
+                    hellos=result.hellos + 1,
+                    contradictions=(*result.contradictions, contradiction),
+                )
+    return differing
 
 
 def _may_be_small(offer: Offer, found: Mapping[Protocol, SuitesFound]) -> bool:

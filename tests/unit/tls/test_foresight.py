@@ -141,7 +141,7 @@ def test_no_guess_is_worth_more_than_a_twentieth_of_all_hellos() -> None:
     foresight = Foresight()
     foresight.accepted("TLSv1.2", 0xC02F)
     assert foresight.window == 0
-    for _ in range(40):
+    for _ in range(60):
         foresight.asked()
     assert foresight.window == 1
 
@@ -210,6 +210,25 @@ def test_what_is_found_of_a_pool_is_what_some_member_takes_and_complete_only_if_
         ]
         # A refusal that an acceptance contradicts was asked again, and came again, as with a suite that is no use.
         assert not disputed or any(offer.attempt > 3 for offer, _ in disputed)
+
+
+def test_versions_that_differ_in_what_all_of_them_have_are_asked_again() -> None:
+    """The first is asked of one member by chance, the second of the other."""
+    one, other = (ModelServer(suites=dict.fromkeys(VERSIONS, suites)) for suites in (LEGACY, LEGACY[:4]))
+    asked_of: dict[Protocol, int] = {}
+
+    def answer(offer: Offer) -> Answer:
+        asked_of[offer.protocol] = asked_of.get(offer.protocol, 0) + 1
+        first = offer.protocol == "TLSv1" and asked_of[offer.protocol] < len(LEGACY)
+        return (other if first else one).answer(offer)
+
+    found = Asked(answer).run(accepted_suites(offers("TLSv1", "TLSv1.1")))
+    assert found["TLSv1.1"].complete
+    assert not found["TLSv1"].complete
+    assert found["TLSv1"].contradictions
+
+
+LEGACY = tuple(number for number in EVERYTHING["TLSv1"] if suite(number).authentication == "RSA")[:8]
 
 
 def test_a_member_without_the_version_is_no_refusal_of_it() -> None:
