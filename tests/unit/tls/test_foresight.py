@@ -215,11 +215,9 @@ def test_what_is_found_of_a_pool_is_what_some_member_takes_and_complete_only_if_
 def test_versions_that_differ_in_what_all_of_them_have_are_asked_again() -> None:
     """The first is asked of one member by chance, the second of the other."""
     one, other = (ModelServer(suites=dict.fromkeys(VERSIONS, suites)) for suites in (LEGACY, LEGACY[:4]))
-    asked_of: dict[Protocol, int] = {}
 
     def answer(offer: Offer) -> Answer:
-        asked_of[offer.protocol] = asked_of.get(offer.protocol, 0) + 1
-        first = offer.protocol == "TLSv1" and asked_of[offer.protocol] < len(LEGACY)
+        first = offer.protocol == "TLSv1" and offer.attempt == 1
         return (other if first else one).answer(offer)
 
     found = Asked(answer).run(accepted_suites(offers("TLSv1", "TLSv1.1")))
