@@ -95,19 +95,17 @@ def speculation(server: RunningServer, directory: Path) -> dict[int, Warm]:
 
 def cpu_a_hello(runs: int, server: RunningServer, directory: Path) -> Hello:
     """What a hello takes, without the proxy, which would take its share of a small machine."""
-    output = directory / "output"
-    cold, differences, warm = [], [], []
+    output, hellos = directory / "output", 0
+    quicks, fulls, warm = [], [], []
     for _ in range(runs):
-        quick = measured(ours(2, "quick").for_port(server.port), output)["cpu_seconds"]
-        full = measured(ours(2).for_port(server.port), output)["cpu_seconds"]
+        quicks.append(measured(ours(2, "quick").for_port(server.port), output)["cpu_seconds"])
+        fulls.append(measured(ours(2).for_port(server.port), output)["cpu_seconds"])
         hellos = suites_and_hellos(output.read_text(errors="replace"))[1]
-        cold.append(full / hellos)
-        differences.append((full - quick) / hellos)
         probes = warm_probes(server.port, 2, WARM_PROBES, directory)
         warm += [probe.cpu_seconds / probe.hellos for probe in probes[WARM_PROBES // 3 :]]
     return Hello(
-        cold=(min(cold), median(cold)),
-        difference=(min(differences), median(differences)),
+        cold=(min(fulls) / hellos, median(fulls) / hellos),
+        difference=((min(fulls) - min(quicks)) / hellos, (median(fulls) - median(quicks)) / hellos),
         warm=(min(warm), median(warm)),
     )
 

@@ -126,7 +126,7 @@ def figures(costs: dict[str, Cost]) -> Iterator[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compare the cost of many targets with nmap's and sslyze's.")
-    parser.add_argument("--runs", type=int, default=3, help="runs of each tool but sslyze, of which the median counts")
+    parser.add_argument("--runs", type=int, default=2, help="runs of each tool but sslyze, of which the median counts")
     parser.add_argument("--addresses", type=int, default=50)
     parser.add_argument("--round-trip-ms", type=float, default=40)
     options = parser.parse_args()

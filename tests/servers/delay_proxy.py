@@ -105,7 +105,7 @@ class _Side(asyncio.Protocol):
     def eof_received(self) -> bool:
         self.end_read = True
         self.send_later("end")
-        return True  # the other direction stays open
+        return not self.end_written  # the other direction stays open; closed on both ways is closed
 
     def connection_lost(self, error: Exception | None) -> None:
         if self.transport:
@@ -146,7 +146,7 @@ class _Side(asyncio.Protocol):
             self.transport.write(what)
         elif what == "end":
             self.end_written = True
-            # Closed on both ways is closed; asyncio would keep it.
+            # Here, too, asyncio would keep it.
             with suppress(OSError):  # the peer may have reset it meanwhile
                 (self.transport.close if self.end_read else self.transport.write_eof)()
         else:

@@ -28,6 +28,9 @@ T = TypeVar("T")
 MAX_AHEAD = 8
 """Connections ready ahead of need, however many hellos a sweep expects."""
 
+GUESSES_FROM = 3
+"""Connections at a time from which on guesses are asked: with fewer, what is certainly needed takes them all."""
+
 IDLE_SECONDS = 2.0
 """How long connections stay ready beside a hello that is not answered. A server that serves one connection after the
 other may be waiting for the hello of one that has none yet; from then on nothing is opened ahead."""
@@ -229,9 +232,8 @@ class _Work(Generic[T]):
         """Send the most wanted offers on what is ready, and open as many connections as the next ones will take."""
         reception = self._line.reception
         self._waiting = sure
-        # One connection at a time is what this server wants: none of them for what may be in vain.
         guessed: deque[Offer] = deque()
-        if reception.width > 1 and self._wanted.guessed:
+        if reception.width >= GUESSES_FROM and self._wanted.guessed:
             guessed = self._unasked(self._wanted.guessed)
         # What the longest chain guesses comes before what short ones need: it is what the whole sweep waits for.
         for offers in cycle((sure, guessed)):

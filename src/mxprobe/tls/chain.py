@@ -222,7 +222,10 @@ class Chain:
                 self._left = _without(self._left, answer.suite)
             if len(sweep.accepted) > known and self._coming[:1] == [answer.suite]:
                 sweep.foresight.foretold()
-            self._passed.update(suites[: suites.index(answer.suite) + 1])
+            before = suites[: suites.index(answer.suite)]
+            if sweep.picks.order == "client":
+                sweep.foresight.passed_over(self._protocol, before)
+            self._passed.update(before)
             self._place_in_order(answer.suite)
             for guessed in [each for each in self._answers if answer.suite in each]:
                 self._in_vain(guessed, self._answers.pop(guessed))

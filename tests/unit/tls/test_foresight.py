@@ -121,7 +121,7 @@ def test_a_long_chain_is_asked_several_offers_at_a_time(own_order: bool) -> None
 
 def test_the_window_grows_on_hits_shrinks_on_misses_and_recovers() -> None:
     foresight = Foresight()
-    for _ in range(100):
+    for _ in range(200):
         foresight.asked()
     assert foresight.window == 1
     for _ in range(20):
@@ -141,7 +141,7 @@ def test_no_guess_is_worth_more_than_a_twentieth_of_all_hellos() -> None:
     foresight = Foresight()
     foresight.accepted("TLSv1.2", 0xC02F)
     assert foresight.window == 0
-    for _ in range(60):
+    for _ in range(80):
         foresight.asked()
     assert foresight.window == 1
 
