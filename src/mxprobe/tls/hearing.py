@@ -54,7 +54,8 @@ class Hearing:
         self.ending: Answer | None = None
         self.refusals: list[tuple[Offer, Refused]] = []
         """Offers that were refused and not asked again."""
-        self.chosen_last: tuple[Offer, Chosen] | None = None
+        self.chosen_last: tuple[Offer, tuple[int, ...], Chosen] | None = None
+        """The shape and the suites of the last offer out of which one was picked."""
 
     @property
     def limit(self) -> int:
@@ -107,7 +108,7 @@ class Hearing:
                     return "refused"
                 return self.contradict(suites, answer)
             case Chosen() if answer.suite in suites:
-                self.chosen_last = replace(self.offer, suites=suites), answer
+                self.chosen_last = self.offer, suites, answer
                 self.longest_answered = max(self.longest_answered, len(suites))
                 if len(suites) > self.limit:
                     self.long_offer_answered = self.foresight.long_offers_read = True
@@ -178,7 +179,8 @@ class Hearing:
         self.refusals.clear()
         asked: list[tuple[Offer, Answer]] = [doubted]
         if self.chosen_last:
-            asked.append(self.chosen_last)
+            shape, suites, chosen = self.chosen_last
+            asked.append((replace(shape, suites=suites), chosen))
         for repetition in range(1, REPETITIONS + 1):
             for offer, before in asked[::-1] if repetition % 2 == 0 else tuple(asked):  # never in step with a pool
                 answer = yield from ask(replace(offer, attempt=CONTROL + repetition))
@@ -195,7 +197,8 @@ class Hearing:
         """Ask one thing several times: picks without any order may be those of several servers."""
         if self.chosen_last is None:
             return
-        offer, before = self.chosen_last
+        shape, suites, before = self.chosen_last
+        offer = replace(shape, suites=suites)
         for repetition in range(1, REPETITIONS + 2):
             answer = yield from ask(replace(offer, attempt=CONTROL + REPETITIONS + repetition))
             self.answered()

@@ -92,9 +92,7 @@ def _compared(offers: Iterable[Offer], found: Mapping[Protocol, SuitesFound]) ->
     for result in compared:
         elsewhere = dict.fromkeys(suite for other in compared for suite in other.suites)
         lacking = tuple(
-            suite
-            for suite in elsewhere
-            if suite not in result.suites and all(allowed(suite, protocol) for protocol in ALIKE)
+            suite for suite in elsewhere.keys() - result.suites if all(allowed(suite, protocol) for protocol in ALIKE)
         )
         if lacking and result.complete:
             offer = replace(by_protocol[result.protocol], suites=lacking, attempt=CONTROL)
@@ -108,7 +106,9 @@ def _compared(offers: Iterable[Offer], found: Mapping[Protocol, SuitesFound]) ->
                     order="unknown",
                     complete=False,
                     undecided=tuple(
-                        suite for suite in offer.suites if suite not in result.suites and suite != answer.suite
+                        suite
+                        for suite in by_protocol[result.protocol].suites
+                        if suite not in own and suite != answer.suite
                     ),
                     hellos=result.hellos + 1,
                     contradictions=(*result.contradictions, contradiction),

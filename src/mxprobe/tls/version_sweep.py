@@ -80,7 +80,7 @@ class VersionSweep(Hearing):
             self.settled = self.version_refused
             return
         if self.chosen_last:
-            self.foresight.picked_first(self.offer.protocol, suites, self.chosen_last[1].suite)
+            self.foresight.picked_first(self.offer.protocol, suites, self.chosen_last[2].suite)
         if self.foresight.max_suites:
             return
         outcome = yield from self.chain(self.rest, surely=False)
