@@ -91,8 +91,9 @@ def _compared(offers: Iterable[Offer], found: Mapping[Protocol, SuitesFound]) ->
     differing: dict[Protocol, SuitesFound] = {}
     for result in compared:
         elsewhere = dict.fromkeys(suite for other in compared for suite in other.suites)
+        own = frozenset(result.suites)
         lacking = tuple(
-            suite for suite in elsewhere.keys() - result.suites if all(allowed(suite, protocol) for protocol in ALIKE)
+            suite for suite in elsewhere if suite not in own and all(allowed(suite, protocol) for protocol in ALIKE)
         )
         if lacking and result.complete:
             offer = replace(by_protocol[result.protocol], suites=lacking, attempt=CONTROL)
