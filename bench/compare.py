@@ -54,12 +54,10 @@ WARM_PROBES = 12
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
     """CPU seconds of one hello, with its connection. `cold` is the command as a whole over its hellos, start-up
-    included; `difference` what a full one takes over a quick one; `warm` a probe in a process that has done others.
-    Each as the least of its runs, which is what the code takes: what else the machine does only adds to that; and
-    as their median."""
+    included; `warm` a probe in a process that has done others. Each as the least of its runs, which is what the code
+    takes: what else the machine does only adds to that; and as their median."""
 
     cold: tuple[float, float]
-    difference: tuple[float, float]
     warm: tuple[float, float]
 
 
@@ -95,19 +93,14 @@ def speculation(server: RunningServer, directory: Path) -> dict[int, Warm]:
 
 def cpu_a_hello(runs: int, server: RunningServer, directory: Path) -> Hello:
     """What a hello takes, without the proxy, which would take its share of a small machine."""
-    output, hellos = directory / "output", 0
-    quicks, fulls, warm = [], [], []
+    output = directory / "output"
+    cold, warm = [], []
     for _ in range(runs):
-        quicks.append(measured(ours(2, "quick").for_port(server.port), output)["cpu_seconds"])
-        fulls.append(measured(ours(2).for_port(server.port), output)["cpu_seconds"])
-        hellos = suites_and_hellos(output.read_text(errors="replace"))[1]
+        spent = measured(ours(2).for_port(server.port), output)["cpu_seconds"]
+        cold.append(spent / suites_and_hellos(output.read_text(errors="replace"))[1])
         probes = warm_probes(server.port, 2, WARM_PROBES, directory)
         warm += [probe.cpu_seconds / probe.hellos for probe in probes[WARM_PROBES // 3 :]]
-    return Hello(
-        cold=(min(fulls) / hellos, median(fulls) / hellos),
-        difference=((min(fulls) - min(quicks)) / hellos, (median(fulls) - median(quicks)) / hellos),
-        warm=(min(warm), median(warm)),
-    )
+    return Hello(cold=(min(cold), median(cold)), warm=(min(warm), median(warm)))
 
 
 def start_up(runs: int, directory: Path) -> tuple[float, float]:
@@ -165,7 +158,6 @@ def figures(
             )
     for what, (fewest, middling), promised in (
         ("CPU a hello, warm", hello.warm, 0.00025),
-        ("CPU a hello, full probe less quick probe", hello.difference, None),
         ("CPU a hello, the whole command", hello.cold, None),
     ):
         text = f"{1000 * fewest:.2f} ms (median {1000 * middling:.2f})"

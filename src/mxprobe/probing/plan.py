@@ -13,7 +13,7 @@ from mxprobe.tls.code_points import GROUPS, SCHEMES
 from mxprobe.tls.fingerprint import USUAL_HELLOS, fingerprint
 from mxprobe.tls.suites import candidates
 
-TYPICAL_HELLOS: dict[Depth, int] = {"quick": 0, "standard": 26, "full": 122, "everything": 183}
+TYPICAL_HELLOS: dict[Depth, int] = {"quick": 0, "standard": 26, "full": 119, "everything": 180}
 """Connections beside the complete handshake at a Postfix 3.7 as Debian 12 ships it: the commonest kind of server, and
 not a small one (docs/depths.md)."""
 
