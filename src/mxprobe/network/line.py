@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from mxprobe.network.asking import Asking
+from mxprobe.network.farewells import Farewells
 from mxprobe.network.gate import Gate
 from mxprobe.network.opening import Opening
 from mxprobe.network.patience import Patience
@@ -18,7 +19,7 @@ from mxprobe.network.session import Ended, Session
 from mxprobe.network.settings import Manners
 from mxprobe.network.transcript import Transcript
 from mxprobe.terms import Endpoint
-from mxprobe.tls.offer import Answer, Chosen, Ending, Offer
+from mxprobe.tls.offer import Answer, Chosen, Ending, Offer, Refused
 
 MAX_CHAINS = 16
 """Chains kept of one endpoint: one for each kind of key, with and without SNI, many times over. A hostile server has
@@ -55,6 +56,7 @@ class Line:
         self._leaving: set[Dialling] = set()
         self._all_left = asyncio.Event()
         self._chains: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
+        self._farewells = Farewells()
         self._visit = gate.visit(endpoint)
         self._trace = trace
         self._watch = watch
@@ -93,6 +95,8 @@ class Line:
             object.__setattr__(answer, "certificates", self._known_chain(answer.certificates))
         self.early_bytes = self.early_bytes or asked.session.dialogue.early_bytes
         self.answered += 1
+        if isinstance(answer, Chosen | Refused):
+            self._farewells.answered(answer.seconds)
         if asked.pieces:
             self._in_pieces = bool(self._in_pieces) or asked.pieces > 1
         if self._watch is not None:
@@ -137,11 +141,8 @@ class Line:
             self._visit.leave()
         else:
             self._open.add(found)
-            found.when_closed(self._closed)
-
-    def _closed(self, session: Session) -> None:
-        self._open.discard(session)
-        self._visit.leave()
+            found.when_closed(self._open.discard)
+            found.in_place(self._visit.leave, self._farewells)
 
     def _left(self, dialling: Dialling) -> None:
         self._leaving.discard(dialling)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+from mxprobe.network.farewells import Farewells
 from mxprobe.network.patience import Patience
 from mxprobe.network.transcript import Transcript
 from mxprobe.smtp.dialogue import EARLY_BYTES, Dialogue
@@ -55,8 +57,13 @@ class Session(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_farewells",
+        "_free",
         "_gone",
+        "_heard_end",
+        "_holds_place",
         "_leaving",
+        "_left_at",
         "_lost",
         "_patience",
         "_receiver",
@@ -76,6 +83,11 @@ class Session(asyncio.Protocol):
         self._receiver: Receiver | None = None
         self._gone: Literal["eof", "reset"] | None = None
         self._when_closed: Callable[[Session], None] | None = None
+        self._free: Callable[[], None] | None = None
+        self._farewells: Farewells | None = None
+        self._left_at = 0.0
+        self._holds_place = False
+        self._heard_end = False
         self._leaving = False
         self._lost = False
         transport.set_protocol(self)
@@ -104,6 +116,10 @@ class Session(asyncio.Protocol):
         """Call back, once, when we have closed, and the peer too as far as we wait for it."""
         self._when_closed = callback
 
+    def in_place(self, free: Callable[[], None], farewells: Farewells) -> None:
+        """Call `free`, once, when the server counts this connection no more, as far as `farewells` tell."""
+        self._free, self._farewells = free, farewells
+
     def close(self, farewell: bytes | None = None) -> None:
         """Say goodbye and close our side; the rest when the peer has closed its own, or after `LINGER_SECONDS`.
 
@@ -120,7 +136,9 @@ class Session(asyncio.Protocol):
         elif going:
             self._transport.close()
         else:
-            self._patience.wait(self, LINGER_SECONDS)
+            hold = None if self._farewells is None else self._farewells.hold_seconds()
+            self._holds_place = hold is not None
+            self._left_at = self._patience.wait(self, LINGER_SECONDS if hold is None else hold)
             with suppress(OSError):  # the peer may have reset it meanwhile, which comes to us later
                 self._transport.write_eof()
 
@@ -132,8 +150,13 @@ class Session(asyncio.Protocol):
     # Of the wait for the peer to close its side
 
     def out_of_patience(self) -> None:
-        """The peer does not close."""
-        self._transport.abort()
+        """The peer will have closed, though we have not heard of it yet; or it does not close."""
+        if self._holds_place:
+            self._holds_place = False
+            self._patience.wait(self, LINGER_SECONDS)
+            self._free_place()
+        else:
+            self._transport.abort()
 
     # Of the transport
 
@@ -151,6 +174,7 @@ class Session(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The peer has closed its side; we close ours."""
+        self._heard_end = True
         self._ended("eof")
         return False
 
@@ -159,6 +183,8 @@ class Session(asyncio.Protocol):
         self._ended("reset" if isinstance(exc, ConnectionError) else "eof")
         self._lost = True
         self._patience.forget(self)
+        if self._left_at and self._heard_end and self._farewells is not None:
+            self._farewells.closed(time.monotonic() - self._left_at)
         if self._leaving:
             self._released()
 
@@ -170,7 +196,13 @@ class Session(asyncio.Protocol):
             if self._receiver is not None:
                 self._receiver.ended(how)
 
+    def _free_place(self) -> None:
+        free, self._free = self._free, None
+        if free is not None:
+            free()
+
     def _released(self) -> None:
+        self._free_place()
         callback, self._when_closed = self._when_closed, None
         if callback is not None:
             callback(self)

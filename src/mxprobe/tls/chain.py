@@ -101,6 +101,7 @@ class Chain:
             return (*self._unplaced, *left)
         start = next(self._unpassed(), None)
         if start in self._turned:
+            self._sweep.foresight.hit()
             return self._turned.pop(start)
         suites, limit = self._from(start, left), self._sweep.limit
         if picks.order == "unknown" and not self._asked_whose_order:
