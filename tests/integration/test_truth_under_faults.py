@@ -127,6 +127,10 @@ async def test_a_limit_of_bytes_is_found_out_and_kept_to(server: RunningServer, 
             facts = await probed(front.port)
     assert_nothing_untrue(facts, server.expected)
     assert any(seen.complete and seen.suites for seen in facts.protocols.values())
+    if most == 512:  # which the hello with the fewest suites that is usual does not fit
+        assert facts.quirks is not None
+        assert facts.quirks.large_hello is not None
+        assert facts.quirks.large_hello.state == "no"
 
 
 @pytest.mark.parametrize("dislike", [more_suites_than(100), longer_than(600)])

@@ -83,8 +83,10 @@ def features_of(free: FreeFacts, asked: Everything | None) -> Features | None:
 def quirks_of(swept: Mapping[Protocol, SuitesFound], asked: Everything | None) -> Quirks | None:
     """What the server stumbles over; None where neither anything was asked nor an offer was too long."""
     limits = [found.max_suites for found in swept.values() if found.max_suites is not None]
+    small = any(found.small_hellos for found in swept.values())
     if asked is None:
-        return Quirks(max_suites=min(limits)) if limits else None
+        fails = Feature(state="no", reason="only hellos of less than 256 bytes are answered") if small else None
+        return Quirks(max_suites=min(limits), large_hello=fails) if limits else None
     return Quirks(
         max_suites=min(limits, default=None),
         grease=asked.coped.grease,

@@ -1,7 +1,6 @@
 """The ClientHello: written from an offer, SSLv2 to TLS 1.3, and read from the bytes of any client.
 
-Writing is pure: the same offer and random give the same bytes. A hello of SSLv3 has no extensions and cannot be padded:
-with 107 to 234 suites its length is one that some load balancers hang on (RFC 7685); offer fewer at a time.
+Writing is pure: the same offer and random give the same bytes.
 """
 
 from __future__ import annotations
@@ -30,6 +29,9 @@ from mxprobe.tls.records import MAX_PLAINTEXT, MessageReader, RecordReader, writ
 from mxprobe.tls.wire import Reader, Truncated, WireError, block, join_numbers, numbers
 
 RANDOM_LENGTH = 32
+
+_SSLV3_HANGS = (107, 234)
+"""Suites in a hello of SSLv3 that is 256 to 511 bytes long."""
 
 _NO_COMPRESSION = b"\1\0"
 _TLS13_ALONE = ("TLSv1.3",)
@@ -83,6 +85,9 @@ def encode_client_hello(offer: Offer, *, random: bytes) -> bytes:
     suites = offer.suites
     if versions != _TLS13_ALONE and EMPTY_RENEGOTIATION_INFO_SCSV not in suites:
         suites = (*suites, EMPTY_RENEGOTIATION_INFO_SCSV)
+    if offer.protocol == "SSLv3" and _SSLV3_HANGS[0] <= len(suites) <= _SSLV3_HANGS[1]:
+        # Some load balancers hang on hellos of 256 to 511 bytes (RFC 7685 §1), and here nothing else can be padded.
+        suites = suites + (EMPTY_RENEGOTIATION_INFO_SCSV,) * (_SSLV3_HANGS[1] + 1 - len(suites))
     legacy_version = offer.legacy_version
     if legacy_version is None:
         legacy_version = min(VERSIONS[offer.protocol], TLS1_2)

@@ -133,7 +133,7 @@ def _small(offer: Offer) -> Sweep[SuitesFound]:
     yield from sweep.first_pass()
     if sweep.accepted:
         yield from sweep.second_pass(long_offers_work=False)
-    return sweep.found()
+    return replace(sweep.found(), small_hellos=bool(sweep.accepted))
 
 
 def _version_accepted(offer: Offer) -> Sweep[SuitesFound]:

@@ -61,6 +61,7 @@ class SuitesFound:
     false when `undecided` holds suites of which we do not know. `ending` is the answer behind a refusal or
     behind the cut; `hellos` the number of ClientHellos answered. `max_suites` is set when longer offers failed.
     `rests_on_close` is true where a plain close was taken for a refusal. With `contradictions` nothing is complete.
+    `small_hellos` is true where none but hellos of less than 256 bytes were answered.
     """
 
     protocol: Protocol
@@ -74,6 +75,7 @@ class SuitesFound:
     max_suites: int | None = None
     rests_on_close: bool = False
     contradictions: tuple[Contradiction, ...] = ()
+    small_hellos: bool = False
     families: Mapping[Weakness, State] = field(default_factory=dict)
     """The weak families that were asked for; empty where all suites were."""
 

@@ -186,6 +186,17 @@ def test_no_hello_is_256_to_511_bytes_long(protocol: Protocol) -> None:
     assert 512 in lengths
 
 
+def test_a_hello_of_sslv3_is_kept_from_such_a_length_by_the_one_value_that_means_nothing_twice() -> None:
+    for count in range(1, 300):
+        suites = tuple(range(0x1000, 0x1000 + count))
+        hello = hello_of("SSLv3", suites=suites)
+        assert not 256 <= int.from_bytes(hello[3:5], "big") <= 511
+        decoded = decode_client_hello(hello)
+        assert decoded.suites[:count] == suites
+        assert set(decoded.suites[count:]) == {0x00FF}  # RFC 5746 §3.3
+        assert decoded.extensions == ()
+
+
 def test_openssl_pads_to_the_same_length() -> None:
     hello = captured("openssl-1.0.1g-client-tls12.hex")
     assert int.from_bytes(hello[3:5], "big") == 512
