@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mxprobe.errors import TrustStoreError
@@ -216,6 +217,12 @@ def _load_file(path: str) -> tuple[crypto.X509, ...]:
         raise TrustStoreError(path, "a directory, not a file; a directory of CA certificates is a CA path") from None
     except OSError as error:
         raise TrustStoreError(path, f"cannot be read: {error.strerror}") from error
+    return _anchors(path, text)
+
+
+@lru_cache(maxsize=4)
+def _anchors(path: str, text: bytes) -> tuple[crypto.X509, ...]:
+    """The certificates in a file of this content: a system's have hundreds, which programs load again and again."""
     anchors: list[crypto.X509] = []
     for number, (kind, body) in enumerate(_PEM_BLOCK.findall(text), 1):
         if kind == b"TRUSTED ":
