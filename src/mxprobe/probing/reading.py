@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from mxprobe.facts import Natural, ProfileAnswer, ProtocolFacts, Starttls, Suite
 from mxprobe.mta.profile import Profile
@@ -13,7 +14,7 @@ from mxprobe.tls.code_points import group_name
 from mxprobe.tls.endings import ending_text
 from mxprobe.tls.families import families_of
 from mxprobe.tls.foresight import HandshakePick
-from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Refused, Silent, Throttled, Unasked
+from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Reached, Refused, Silent, Throttled, Unasked
 from mxprobe.tls.suites import allowed, suite, suite_named
 from mxprobe.tls.sweep import SuitesFound
 from mxprobe.tls.weak_suites import Weakness
@@ -109,14 +110,7 @@ def protocol_facts(swept: Swept, attempt: Attempt) -> dict[Protocol, ProtocolFac
 
 def suite_facts(chosen: Chosen) -> Suite:
     """An accepted suite as it is reported."""
-    known = suite(chosen.suite)
-    return Suite(
-        id=known.id,
-        name=known.name,
-        iana=known.iana,
-        reached=chosen.reached,
-        standard=allowed(chosen.suite, chosen.protocol),
-    )
+    return _suite(chosen.suite, chosen.protocol, chosen.reached)
 
 
 def best_of(swept: Swept) -> Natural | None:
@@ -175,6 +169,13 @@ def profile_answer(profile: Profile, offer: Offer, answer: Answer, *, tls13_comp
             return ProfileAnswer(profile=profile.name, state="no", reason=ending_text(answer))
         case _:
             return ProfileAnswer(profile=profile.name, state="unknown", reason=ending_text(answer))
+
+
+@lru_cache(maxsize=4096)
+def _suite(number: int, protocol: Protocol, reached: Reached) -> Suite:
+    """One object for all the endpoints that have it: a report holds thousands of them."""
+    known = suite(number)
+    return Suite(id=known.id, name=known.name, iana=known.iana, reached=reached, standard=allowed(number, protocol))
 
 
 def _says_nothing(answer: Answer) -> bool:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -94,10 +95,12 @@ def fingerprint(der: bytes) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
+@lru_cache(maxsize=256)
 def read_certificate(der: bytes, chain: tuple[bytes, ...] = ()) -> Certificate:
     """Read what a certificate says. Never raises: what cannot be parsed is left empty, and `error` says so.
 
-    `chain` is all that the server sent (DER), this certificate first; empty where only this one is known.
+    `chain` is all that the server sent (DER), this certificate first; empty where only this one is known. The
+    addresses of one MX mostly show one certificate, which is read once.
     """
     prints = tuple(fingerprint(each) for each in chain)
     reading = _Reading()
