@@ -35,9 +35,9 @@ def print_report(report: Report, output: Format, *, verbose: bool, summary: bool
             print_target(console, target, verbose=verbose)
         return
     if output == "json":
-        from mxprobe.report.json_document import to_json
+        from mxprobe.report.json_document import json_pieces
 
-        sys.stdout.write(to_json(report))
+        sys.stdout.writelines(json_pieces(report))
         return
     for target in report.targets:
         print_lines(target)

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-GARBAGE_THRESHOLD = 50_000
-"""New objects before Python looks for cycles among them: some megabytes, where its own 700 are some kilobytes."""
+GARBAGE_THRESHOLD = 10_000
+"""New objects before Python looks for cycles among them: a megabyte or two, where its own 700 are some kilobytes."""
 
 
 def run_async(work: Coroutine[None, None, T]) -> T:

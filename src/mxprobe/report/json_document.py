@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from textwrap import indent
 from typing import TYPE_CHECKING, Any, Literal
 
 from mxprobe.errors import MxprobeError
@@ -42,7 +44,17 @@ class EndpointLine:
 
 def to_json(report: Report) -> str:
     """The report as one JSON document, indented by 2, fields in the order of the contract, newline at the end."""
-    return _dump(_adapter(Report), report, indent=2) + "\n"
+    return "".join(json_pieces(report))
+
+
+def json_pieces(report: Report) -> Iterator[str]:
+    """The same piece by piece, one for each target: the text of thousands need not be in memory at once."""
+    head, tail = _dump(_adapter(Report), replace(report, targets=()), 2).split(_NO_TARGETS, 1)
+    yield head + '"targets": ['
+    for number, target in enumerate(report.targets):
+        # Strings have no newlines in JSON, so that each is a line of the document.
+        yield ("," if number else "") + "\n" + indent(_dump(_adapter(Target), target, 2), "    ")
+    yield ("\n  ]" if report.targets else "]") + tail + "\n"
 
 
 def to_ndjson_line(
@@ -50,7 +62,7 @@ def to_ndjson_line(
 ) -> str:
     """One endpoint, or a target without any, as one line of JSON with its newline."""
     line = EndpointLine(next_hop=next_hop, route=route, endpoint=endpoint, verdicts=verdicts)
-    return _dump(_adapter(EndpointLine), line, indent=None) + "\n"
+    return _dump(_adapter(EndpointLine), line, None) + "\n"
 
 
 def to_ndjson_lines(target: Target) -> tuple[str, ...]:
@@ -143,6 +155,9 @@ _UNSAFE = re.compile("[^\n\x20-\x7e]")
 """In a JSON text: whatever is not plain ASCII. json.dumps has escaped C0 within strings already."""
 
 
+_NO_TARGETS = '"targets": []'
+
+
 def _adapter(of: type) -> TypeAdapter[Any]:
     """The pydantic adapter of a type, made once; pydantic is imported only when JSON is wanted."""
     from pydantic import TypeAdapter
@@ -152,10 +167,10 @@ def _adapter(of: type) -> TypeAdapter[Any]:
     return _ADAPTERS[of]
 
 
-def _dump(adapter: TypeAdapter[Any], value: object, indent: int | None) -> str:
+def _dump(adapter: TypeAdapter[Any], value: object, width: int | None) -> str:
     # pydantic's own writer refuses lone surrogates and lets DEL through.
-    separators = (",", ":") if indent is None else None
-    text = json.dumps(adapter.dump_python(value, mode="json"), ensure_ascii=False, indent=indent, separators=separators)
+    separators = (",", ":") if width is None else None
+    text = json.dumps(adapter.dump_python(value, mode="json"), ensure_ascii=False, indent=width, separators=separators)
     return _UNSAFE.sub(_escape, text)
 
 

@@ -43,6 +43,15 @@ def test_a_document_reads_back_as_it_was() -> None:
     assert read_report(to_json(targets.report())) == targets.report()
 
 
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_it_is_written_as_one_document_though_target_by_target(number: int) -> None:
+    text = to_json(targets.report(*[targets.GOOD, targets.SSLV3_ONLY, targets.GOOD][:number]))
+    if number == 0:
+        text = to_json(replace(targets.report(), targets=()))
+    assert text == json.dumps(json.loads(text), indent=2) + "\n"
+    assert len(json.loads(text)["targets"]) == number
+
+
 def test_evidence_keeps_its_types() -> None:
     verdict = replace(
         targets.verdict("trusted", "no", "critical", "s"),
