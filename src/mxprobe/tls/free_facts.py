@@ -57,7 +57,7 @@ class FiniteField:
 class FreeFacts:
     """What was seen. A feature is None where no answer could tell of it; tuples are in the order in which things came.
 
-    `sentinel` is whether a version that is not the highest was answered with the mark of RFC 8446 §4.1.3.
+    `downgrade_sentinel` is whether a version that is not the highest was answered with the mark of RFC 8446 §4.1.3.
     """
 
     extended_master_secret: Feature | None = None
