@@ -12,7 +12,7 @@ from typing import Literal
 
 from mxprobe.routing.route import Route
 from mxprobe.smtp.replies import Reply
-from mxprobe.terms import Protocol, Service, State
+from mxprobe.terms import CertificateKind, Protocol, Service, State
 from mxprobe.tls.behaviours import NameEffect
 from mxprobe.tls.free_facts import Feature, FiniteField
 from mxprobe.tls.offer import Reached, Stage
@@ -100,9 +100,6 @@ class Quirks:
     server_name: NameEffect | None = None
 
 
-CertificateKind = Literal["RSA", "RSA-PSS", "ECDSA", "EdDSA", "DSA"]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolFacts:
     """What one protocol version was answered. `complete` is false when suites may be missing from `suites`.
@@ -168,6 +165,8 @@ class EndpointFacts:
     `sweep` is set where all suites were asked for, and says where `protocols`, and what else a sweep brings, are from;
     `swept_at` when that sweep was begun, `same_as` the endpoint that it was made at if it is not this one,
     `sweep_reason` what differed from a sweep that this endpoint was compared with, or why that was not known.
+
+    `computed_from` is set where nobody was asked, and names what these facts were computed from, such as a main.cf.
     """
 
     host: str
@@ -199,6 +198,7 @@ class EndpointFacts:
     same_as: str | None = None
     swept_at: datetime | None = None
     sweep_reason: str = ""
+    computed_from: str | None = None
 
 
 EvidenceValue = str | int | float | bool | None | tuple[str, ...]

@@ -21,6 +21,9 @@ State = Literal["yes", "no", "unknown"]
 Service = Literal["smtp", "lmtp", "smtps"]
 """How the dialogue goes: SMTP, LMTP (RFC 2033), or SMTP inside TLS from the first byte (RFC 8314)."""
 
+CertificateKind = Literal["RSA", "RSA-PSS", "ECDSA", "EdDSA", "DSA"]
+"""The kind of a certificate's key, which decides the suites and signature schemes that it is good for."""
+
 DEFAULT_PORTS: dict[Service, int] = {"smtp": 25, "lmtp": 24, "smtps": 465}
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import get_args
 
-from mxprobe.facts import CertificateKind, Features, Listing, ProtocolFacts, Quirks
-from mxprobe.terms import PROTOCOLS, Protocol
+from mxprobe.facts import Features, Listing, ProtocolFacts, Quirks
+from mxprobe.terms import PROTOCOLS, CertificateKind, Protocol
 from mxprobe.tls.code_points import group_name, scheme_name
 from mxprobe.tls.endings import ending_text
 from mxprobe.tls.everything import Everything

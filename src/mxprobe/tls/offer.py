@@ -41,6 +41,9 @@ class Offer:
     hello has anyway is replaced. `legacy_version` is written in the place of the version, and says nothing else.
     `record_length` is the most that a record holds (a fragmented hello), `least_length` how long the hello is made by
     padding, in bytes without record headers.
+
+    `hello` is a recorded ClientHello to send as it is (records included); everything else then says what it offers.
+    Only what must differ each time is replaced in it: the random, the session id, the name, the key shares.
     """
 
     protocol: Protocol
@@ -57,6 +60,7 @@ class Offer:
     legacy_version: int | None = None
     record_length: int | None = None
     least_length: int = 0
+    hello: bytes | None = None
 
     # Sweeps look offers up all the time, and hundreds of suites take long to hash.
     hashed: int = field(init=False, repr=False, compare=False)

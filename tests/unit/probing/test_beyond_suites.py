@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mxprobe.facts import CertificateKind, ProtocolFacts, ProtocolState, Quirks
+from mxprobe.facts import ProtocolFacts, ProtocolState, Quirks
 from mxprobe.probing.beyond_suites import (
     certificate_kinds,
     chains_of,
@@ -10,7 +10,7 @@ from mxprobe.probing.beyond_suites import (
     quirks_of,
     with_groups_and_schemes,
 )
-from mxprobe.terms import Protocol, State
+from mxprobe.terms import CertificateKind, Protocol, State
 from mxprobe.tls.behaviours import Asked, Coped
 from mxprobe.tls.everything import Everything
 from mxprobe.tls.free_facts import Feature, FreeFacts
