@@ -25,8 +25,8 @@ class Check:
     """One judged condition.
 
     `id` is the kind of condition, such as ``require``, ``sender``, ``covers`` (`docs/check.md` lists all); `name` says
-    which one, such as ``tls1.2`` or a sender's name. `subject` is the next-hop or the file that is checked; `endpoint` is
-    empty for the subject as a whole. `summary` is one line that a postmaster understands without the rest; `source`
+    which one, such as ``tls1.2`` or a sender's name. `subject` is the next-hop or the file that is checked; `endpoint`
+    is empty for the subject as a whole. `summary` is one line that a postmaster understands without the rest; `source`
     a standard or a manual page; `place` where in a configuration to look.
     """
 
