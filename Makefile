@@ -34,6 +34,7 @@ check: $(DEV_READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/make_suites.py --check
+	$(BIN)/python tools/make_openssl.py --check
 	$(BIN)/python -m pytest -q tests/unit
 
 bench: $(DEV_READY)

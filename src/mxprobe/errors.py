@@ -3,6 +3,7 @@
     MxprobeError
     ├── InvalidNextHop      a destination that is not Postfix next-hop syntax
     ├── InvalidSetting      a value on the command line or in probes.toml
+    ├── InvalidCipherString a cipher list that OpenSSL refuses
     ├── TrustStoreError     a CA file or CA path that cannot be used
     ├── ResolverError       no usable name server
     └── StoreError          a database that cannot be opened, or is of a newer version
@@ -40,6 +41,24 @@ class InvalidSetting(MxprobeError):
         self.problem = problem
         self.allowed = allowed
         super().__init__(f"{where}: {problem}" + (f" (allowed: {allowed})" if allowed else ""))
+
+
+class InvalidCipherString(MxprobeError):
+    """A cipher list that OpenSSL refuses, or that leaves nothing.
+
+    Attributes:
+        text: The list.
+        reason: What is wrong with it, with the word in it.
+        word: The word to blame, as it stands in the list; None when it is not one word.
+    """
+
+    def __init__(self, text: str, openssl: str, reason: str, word: str | None = None) -> None:
+        self.text = text
+        self.openssl = openssl
+        self.reason = reason
+        self.word = word
+        shown = text if len(text) <= 200 else text[:200] + "..."
+        super().__init__(f"OpenSSL {openssl} refuses the cipher list {shown!r}: {reason}")
 
 
 class TrustStoreError(MxprobeError):

@@ -26,6 +26,7 @@ from mxprobe.tls.code_points import (
 )
 from mxprobe.tls.offer import Offer
 from mxprobe.tls.records import MAX_PLAINTEXT, MessageReader, RecordReader, write_records
+from mxprobe.tls.replay import replay
 from mxprobe.tls.wire import Reader, Truncated, WireError, block, join_numbers, numbers
 
 RANDOM_LENGTH = 32
@@ -70,13 +71,16 @@ def encode_client_hello(offer: Offer, *, random: bytes) -> bytes:
     """The bytes that make an offer: TLS records, or an SSLv2 record for the protocol SSLv2.
 
     `random` is 32 bytes; session id, SSLv2 challenge and key shares derive from it. The SCSV of RFC 5746 is appended
-    to the suites unless the offer is for TLS 1.3 alone.
+    to the suites unless the offer is for TLS 1.3 alone. A recorded hello is sent again as `replay` says.
 
     Raises:
-        WireError: a value of the offer does not fit its field, or a key share is asked for that we do not have.
+        WireError: a value of the offer does not fit its field, a key share is asked for that we do not have, or the
+            recorded hello is none.
     """
     if len(random) != RANDOM_LENGTH:
         raise WireError(f"{RANDOM_LENGTH} bytes of random expected, {len(random)} given")
+    if offer.hello is not None:
+        return replay(offer.hello, random=random, server_name=offer.server_name)
     if offer.protocol == "SSLv2":
         return sslv2.encode_client_hello(offer.suites, random[: sslv2.CHALLENGE_LENGTH])
 

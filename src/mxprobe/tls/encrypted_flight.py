@@ -27,7 +27,7 @@ from mxprobe.tls.code_points import (
     STATUS_REQUEST,
 )
 from mxprobe.tls.key_schedule import derive_secret, finished_verify_data, handshake_secret
-from mxprobe.tls.key_shares import shared_secret
+from mxprobe.tls.key_shares import SHARED_GROUPS, shared_secret
 from mxprobe.tls.record_protection import PROTECTIONS, Protection, RecordProtection
 from mxprobe.tls.records import MessageReader, RecordReader
 from mxprobe.tls.server_messages import MAX_CERTIFICATES, ServerHello
@@ -56,7 +56,8 @@ _FOLLOWS: Final = {
 
 
 def open_flight(sent: bytes, shares: tuple[int, ...], hello: ServerHello, body: bytes) -> EncryptedFlight | None:
-    """The flight that follows a ServerHello with this body; None where its suite is none that we can decrypt.
+    """The flight that follows a ServerHello with this body; None where its suite is none that we can decrypt, or its
+    group one of which we have no key, as in a recorded hello.
 
     `sent` is the ClientHello that it answers, in its records, and `shares` the groups whose key shares that held.
 
@@ -70,6 +71,8 @@ def open_flight(sent: bytes, shares: tuple[int, ...], hello: ServerHello, body: 
         raise WireError("a ServerHello of TLS 1.3 without a key share")
     if hello.group not in shares:
         raise WireError(f"a key share for group {hello.group}, for which none was offered")
+    if hello.group not in SHARED_GROUPS:
+        return None
     client_hello = _message_in(sent)
     # The random stands behind the header of the message and the version.
     shared = shared_secret(hello.group, client_hello[6:38], hello.share)

@@ -70,12 +70,12 @@ def constant_extensions(
     modern = "TLSv1.3" in versions
     older = any(version != "TLSv1.3" for version in versions)
     if groups is None:
-        groups = (MIXED_GROUPS if older else TLS13_GROUPS) if modern else TLS12_GROUPS
-    if schemes is None and (modern or "TLSv1.2" in versions):
-        schemes = TLS12_SCHEMES if older else TLS13_SCHEMES
+        groups = usual_groups(versions)
+    if schemes is None:
+        schemes = usual_schemes(versions)
 
     found: dict[int, bytes] = {}
-    if server_name is not None and (name := _sni_name(server_name)):
+    if server_name is not None and (name := name_to_send(server_name)):
         found[SERVER_NAME] = block(2, b"\0", block(2, name))
     if older:
         found |= {EXTENDED_MASTER_SECRET: b"", ENCRYPT_THEN_MAC: b"", SESSION_TICKET: b""}
@@ -100,6 +100,20 @@ def constant_extensions(
         found[PSK_KEY_EXCHANGE_MODES] = block(1, b"\1")
     found |= dict(further)
     return b"".join([extension(number, body) for number, body in found.items()])
+
+
+def usual_groups(versions: tuple[Protocol, ...]) -> tuple[int, ...]:
+    """The groups of a hello for these versions that is given none."""
+    if "TLSv1.3" not in versions:
+        return TLS12_GROUPS
+    return TLS13_GROUPS if versions == ("TLSv1.3",) else MIXED_GROUPS
+
+
+def usual_schemes(versions: tuple[Protocol, ...]) -> tuple[int, ...]:
+    """The signature schemes of a hello for these versions that is given none; older versions have none."""
+    if versions == ("TLSv1.3",):
+        return TLS13_SCHEMES
+    return TLS12_SCHEMES if "TLSv1.3" in versions or "TLSv1.2" in versions else ()
 
 
 def key_share(groups: Iterable[int], random: bytes) -> bytes:
@@ -132,8 +146,12 @@ def extension(number: int, *parts: bytes) -> bytes:
     return join_numbers((number,), 2) + block(2, *parts)
 
 
-def _sni_name(name: str) -> bytes | None:
-    """The host name for server_name; None for an IP address, which may not be one (RFC 6066 §3)."""
+def name_to_send(name: str) -> bytes | None:
+    """The host name for server_name; None for an IP address, which may not be one (RFC 6066 §3).
+
+    Raises:
+        WireError: it is not ASCII.
+    """
     name = name.removesuffix(".")
     if not name or ":" in name:
         return None

@@ -42,8 +42,8 @@ class Offer:
     `record_length` is the most that a record holds (a fragmented hello), `least_length` how long the hello is made by
     padding, in bytes without record headers.
 
-    `hello` is a recorded ClientHello to send as it is (records included); everything else then says what it offers.
-    Only what must differ each time is replaced in it: the random, the session id, the name, the key shares.
+    `hello` is a recorded ClientHello to send again (records included); everything else then says what it offers, for
+    those who read the answer. Only what must differ each time is replaced in it (`mxprobe.tls.replay`).
     """
 
     protocol: Protocol

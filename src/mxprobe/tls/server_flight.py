@@ -345,6 +345,7 @@ class ServerFlight:
         """
         if self._records.consumed:
             return False
-        if self._offer.protocol == "SSLv2":
+        recorded = self._offer.hello is not None and "SSLv2" in self._offer.versions
+        if self._offer.protocol == "SSLv2" or recorded:
             return sslv2.starts_reply(start)
         return start[:3] == b"\x80\x03\x00"
