@@ -136,13 +136,19 @@ class Natural:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileAnswer:
-    """What the hello of one profile was answered: observed, not computed."""
+    """What the hello of one profile was answered: observed, not computed.
+
+    `group` and `certificate_kind` are those of a session where they were seen: a flight of TLS 1.3 can only be read
+    where the server took a key share of ours.
+    """
 
     profile: str
     state: State
     protocol: Protocol | None = None
     suite: str | None = None
     reason: str = ""
+    group: str | None = None
+    certificate_kind: CertificateKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

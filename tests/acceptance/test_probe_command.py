@@ -425,6 +425,31 @@ def test_a_profile_is_found_in_probes_toml_by_its_name(next_hop: str, tmp_path: 
     assert "profile modern: yes" in done.words
 
 
+KINDS = {
+    # A kind with what it is read from, what that holds, and the suite that `tls_server` has to pick, None for none.
+    "postfix:main.cf": ("smtp_tls_security_level = may\nsmtp_tls_protocols = TLSv1.2\n", None),
+    "postfix:old.cf": (
+        "smtp_tls_security_level = encrypt\nsmtp_tls_mandatory_protocols = !TLSv1.3\nsmtp_tls_mandatory_ciphers = medium\n",
+        "AES256-SHA256",
+    ),
+    "gnutls:NORMAL": ("", "TLS_AES_256_GCM_SHA384"),
+    "gnutls:NONE:+VERS-TLS1.2:+RSA:+AES-128-CBC:+SHA1:+SIGN-ALL:+COMP-NULL": ("", "AES128-SHA"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_profile_is_read_from_what_its_kind_names(
+    kind: str, next_hop: str, tmp_path: Path, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text, picked = KINDS[kind]
+    (tmp_path / kind.partition(":")[2]).write_text(text)
+    done = mxprobe("probe", next_hop, "--depth", "quick", "--profile", kind, "--format", "json")
+    (answer,) = done.document["targets"][0]["endpoints"][0]["profiles"]
+    assert answer["suite"] == picked
+    assert done.code == (0 if picked else 1)
+
+
 # Hostile peers
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.exe\x00\x7f\udcff"

@@ -42,12 +42,13 @@ def postfix_server(
     main_cf: Mapping[str, str] | None = None,
     opened_up: bool = False,
     certificates: Sequence[Issued] = (),
+    services: Sequence[str] = (),
 ) -> Iterator[RunningServer]:
     """Run a Postfix that only listens, on a free port of 127.0.0.1; several may run at a time.
 
     Opportunistic TLS with RSA and EC certificates (or those given) and, unless `opened_up`, Debian's own choice of
-    protocols and suites. `main_cf` adds parameters, or overrides them. Its rate limits are off, and it
-    accepts no mail to anywhere.
+    protocols and suites. `main_cf` adds parameters, or overrides them, and `services` lines to its `master.cf`. Its rate
+    limits are off, and it accepts no mail to anywhere.
 
     Raises:
         RuntimeError: it does not start, or this is not root, which Postfix needs to change accounts.
@@ -58,7 +59,8 @@ def postfix_server(
     shown = tuple(certificates) or (certificate("RSA"), certificate("EC"))
     port = free_port()
     with server_directory("postfix") as directory:
-        configuration = _lay_out(directory, port, shown, {**(OPENED_UP if opened_up else {}), **(main_cf or {})})
+        parameters = {**(OPENED_UP if opened_up else {}), **(main_cf or {})}
+        configuration = _lay_out(directory, port, shown, parameters, services)
         log = directory / "mail.log"
         # master(8) as `postfix start-fg` runs it, without the file checks of that, which take seconds.
         with started(
@@ -83,7 +85,13 @@ def postfix_server(
             )
 
 
-def _lay_out(directory: Path, port: int, certificates: Sequence[Issued], parameters: Mapping[str, str]) -> Path:
+def _lay_out(
+    directory: Path,
+    port: int,
+    certificates: Sequence[Issued],
+    parameters: Mapping[str, str],
+    services: Sequence[str],
+) -> Path:
     """Make the configuration, queue and data directories; returns the first. Owners are those of postfix-files(5)."""
     chain_files = []
     for number, issued in enumerate(certificates):
@@ -132,7 +140,9 @@ def _lay_out(directory: Path, port: int, certificates: Sequence[Issued], paramet
         **parameters,
     }
     (configuration / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
-    (configuration / "master.cf").write_text(_SERVICES.format(port=port))
+    (configuration / "master.cf").write_text(
+        _SERVICES.format(port=port) + "".join(f"{service}\n" for service in services)
+    )
     for file in configuration.iterdir():
         # Postfix reads a file again and again, 0.3 s apart, while it could still be being written.
         os.utime(file, (0, 0))

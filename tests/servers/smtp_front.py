@@ -104,15 +104,17 @@ def smtp_front(
     script: Script | None = None,
     *,
     addresses: Sequence[str] = ("127.0.0.1",),
+    port: int = 0,
 ) -> Iterator[Front]:
     """Run a front in a thread of its own, before the TLS server `backend` (its port) on 127.0.0.1.
 
-    It listens on the same port of all `addresses`. Without a backend, `tls` closes the connection.
+    It listens on the same port of all `addresses`, which is a free one, or `port`. Without a backend, `tls` closes the
+    connection.
 
     Raises:
         OSError: an address is not there (`::1`, say).
     """
-    front, backend_port = Front(), backend.port if isinstance(backend, RunningServer) else backend
+    front, backend_port = Front(port=port), backend.port if isinstance(backend, RunningServer) else backend
     with loop_in_thread("smtp front") as loop:
         start = _listen(front, backend_port, script or Script(), addresses)
         servers = asyncio.run_coroutine_threadsafe(start, loop).result(10)

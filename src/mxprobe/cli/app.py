@@ -22,6 +22,48 @@ Format = Annotated[str, typer.Option("--format", "-f", metavar="text|json|ndjson
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also what is well, with evidence and sources.")]
 ConfigurationFile = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration.")]
 
+# What a probe is told, whichever command makes it.
+Depth = Annotated[str, typer.Option(metavar="quick|standard|full|everything", help="How deep to look.")]
+CaPath = Annotated[str | None, typer.Option(metavar="DIR", help="Hashed CA directory, as s_client -CApath.")]
+CaFile = Annotated[str | None, typer.Option(metavar="FILE", help="CA certificates, as s_client -CAfile.")]
+VerifyDepth = Annotated[int, typer.Option(metavar="N", min=1, max=100, help="CA certificates above the leaf.")]
+Connect = Annotated[
+    list[str] | None, typer.Option(metavar="ADDR[:PORT]|NAME=ADDR", help="Dial this instead of asking the DNS.")
+]
+KnownAs = Annotated[str | None, typer.Option("--as", metavar="NAME", help="The host that --connect leads to.")]
+NameServer = Annotated[str | None, typer.Option(metavar="ADDR:PORT", help="The name server to ask.")]
+AllowPrivate = Annotated[
+    bool, typer.Option("--allow-private", help="Dial private and loopback addresses that the DNS gives.")
+]
+Ignore = Annotated[
+    list[str] | None, typer.Option(metavar="DOMAIN|ADDR|NETWORK", help="Never dial these, whatever leads there.")
+]
+IgnoreFile = Annotated[str | None, typer.Option(metavar="FILE", help="More of them, one a line.")]
+Ehlo = Annotated[str | None, typer.Option(metavar="NAME", help="Our name in EHLO.")]
+Contact = Annotated[str | None, typer.Option(metavar="MAIL", help="Told to the peer, inside TLS.")]
+PerAddress = Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Connections to one address.")]
+PerProvider = Annotated[int | None, typer.Option(metavar="N", min=1, max=10000, help="Connections to one provider.")]
+Connections = Annotated[int, typer.Option(metavar="N", min=1, max=10000, help="Connections in all.")]
+PerAddressPerMinute = Annotated[
+    int | None, typer.Option(metavar="N", min=1, max=100000, help="Connections to one address in any minute.")
+]
+PerProviderPerMinute = Annotated[
+    int | None, typer.Option(metavar="N", min=1, max=100000, help="Connections to one provider in any minute.")
+]
+ConnectionsPerMinute = Annotated[
+    int | None, typer.Option(metavar="N", min=1, max=100000, help="Connections in all in any minute.")
+]
+Timeout = Annotated[
+    list[str] | None, typer.Option(metavar="STAGE=SECONDS", help="Patience: connect, greeting, ehlo, hello, ...")
+]
+Deadline = Annotated[float, typer.Option(metavar="SECONDS", min=1, max=86400, help="For one endpoint.")]
+NoTwins = Annotated[
+    bool, typer.Option("--no-twins", help="Sweep each address by itself, also of servers that are alike.")
+]
+Require = Annotated[
+    list[str] | None, typer.Option(metavar="VERDICT", help="What must hold, like trusted, tls1.2, !needs-sslv3.")
+]
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -46,101 +88,214 @@ def probe(
         list[str] | None,
         typer.Argument(metavar="NEXT_HOP...", help="example.com, [host], [host]:port; smtp:, lmtp:, smtps: before it."),
     ] = None,
-    depth: Annotated[str, typer.Option(metavar="quick|standard|full|everything", help="How deep to look.")] = "full",
-    ca_path: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Hashed CA directory, as s_client -CApath.")
-    ] = None,
-    ca_file: Annotated[str | None, typer.Option(metavar="FILE", help="CA certificates, as s_client -CAfile.")] = None,
-    verify_depth: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="CA certificates above the leaf.")] = 9,
+    depth: Depth = "full",
+    ca_path: CaPath = None,
+    ca_file: CaFile = None,
+    verify_depth: VerifyDepth = 9,
     profile: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME|PROTOCOLS:SUITES", help="What our MTA offers: its hello is sent once."),
     ] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Where profiles are.")] = None,
-    require: Annotated[
-        list[str] | None, typer.Option(metavar="VERDICT", help="What must hold, like trusted, tls1.2, !needs-sslv3.")
-    ] = None,
-    connect: Annotated[
-        list[str] | None, typer.Option(metavar="ADDR[:PORT]|NAME=ADDR", help="Dial this instead of asking the DNS.")
-    ] = None,
-    known_as: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="The host that --connect leads to.")
-    ] = None,
-    resolver: Annotated[str | None, typer.Option(metavar="ADDR:PORT", help="The name server to ask.")] = None,
-    allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Dial private and loopback addresses that the DNS gives.")
-    ] = False,
-    ignore: Annotated[
-        list[str] | None, typer.Option(metavar="DOMAIN|ADDR|NETWORK", help="Never dial these, whatever leads there.")
-    ] = None,
-    ignore_file: Annotated[str | None, typer.Option(metavar="FILE", help="More of them, one a line.")] = None,
+    require: Require = None,
+    connect: Connect = None,
+    known_as: KnownAs = None,
+    resolver: NameServer = None,
+    allow_private: AllowPrivate = False,
+    ignore: Ignore = None,
+    ignore_file: IgnoreFile = None,
     protocol: Annotated[str | None, typer.Option(metavar="TLSv1.2", help="One combination only: this version.")] = None,
     cipher: Annotated[str | None, typer.Option(metavar="SUITE", help="One combination only: this suite.")] = None,
     output: Format = "text",
     verbose: Verbose = False,
     trace: Annotated[bool, typer.Option("--trace", help="SMTP transcript, and TLS records in hex.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say how many connections it would take.")] = False,
-    ehlo: Annotated[str | None, typer.Option(metavar="NAME", help="Our name in EHLO.")] = None,
-    contact: Annotated[str | None, typer.Option(metavar="MAIL", help="Told to the peer, inside TLS.")] = None,
-    per_address: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Connections to one address.")] = 2,
-    per_provider: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=10000, help="Connections to one provider.")
-    ] = None,
-    connections: Annotated[int, typer.Option(metavar="N", min=1, max=10000, help="Connections in all.")] = 200,
-    per_address_per_minute: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=100000, help="Connections to one address in any minute.")
-    ] = None,
-    per_provider_per_minute: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=100000, help="Connections to one provider in any minute.")
-    ] = None,
-    connections_per_minute: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=100000, help="Connections in all in any minute.")
-    ] = None,
-    timeout: Annotated[
-        list[str] | None, typer.Option(metavar="STAGE=SECONDS", help="Patience: connect, greeting, ehlo, hello, ...")
-    ] = None,
-    deadline: Annotated[float, typer.Option(metavar="SECONDS", min=1, max=86400, help="For one endpoint.")] = 300.0,
-    no_twins: Annotated[
-        bool, typer.Option("--no-twins", help="Sweep each address by itself, also of servers that are alike.")
-    ] = False,
+    ehlo: Ehlo = None,
+    contact: Contact = None,
+    per_address: PerAddress = 2,
+    per_provider: PerProvider = None,
+    connections: Connections = 200,
+    per_address_per_minute: PerAddressPerMinute = None,
+    per_provider_per_minute: PerProviderPerMinute = None,
+    connections_per_minute: ConnectionsPerMinute = None,
+    timeout: Timeout = None,
+    deadline: Deadline = 300.0,
+    no_twins: NoTwins = False,
 ) -> None:
     """Ask mail servers now, and print what they do."""
     from mxprobe.cli import probe as command
+    from mxprobe.cli.probing_options import ProbingOptions
 
     request = command.Request(
         next_hops=tuple(next_hops or ()),
-        depth=depth,
-        ca_path=ca_path,
-        ca_file=ca_file,
-        verify_depth=verify_depth,
         profiles=tuple(profile or ()),
         configuration=config,
         require=tuple(require or ()),
         connect=tuple(connect or ()),
         known_as=known_as,
-        resolver=resolver,
-        ignore=tuple(ignore or ()),
-        ignore_file=ignore_file,
-        allow_private=allow_private,
         protocol=protocol,
         cipher=cipher,
         output=output,
         verbose=verbose,
-        trace=trace,
         plan=plan,
-        ehlo=ehlo,
-        contact=contact,
-        per_address=per_address,
-        per_provider=per_provider,
-        connections=connections,
-        per_address_per_minute=per_address_per_minute,
-        per_provider_per_minute=per_provider_per_minute,
-        connections_per_minute=connections_per_minute,
-        timeouts=tuple(timeout or ()),
-        deadline=deadline,
-        twins=not no_twins,
+        probing=ProbingOptions(
+            depth=depth,
+            ca_path=ca_path,
+            ca_file=ca_file,
+            verify_depth=verify_depth,
+            resolver=resolver,
+            ignore=tuple(ignore or ()),
+            ignore_file=ignore_file,
+            allow_private=allow_private,
+            ehlo=ehlo,
+            contact=contact,
+            per_address=per_address,
+            per_provider=per_provider,
+            connections=connections,
+            per_address_per_minute=per_address_per_minute,
+            per_provider_per_minute=per_provider_per_minute,
+            connections_per_minute=connections_per_minute,
+            timeouts=tuple(timeout or ()),
+            deadline=deadline,
+            twins=not no_twins,
+            trace=trace,
+        ),
     )
     raise typer.Exit(command.probe(request))
+
+
+@app.command()
+def check(
+    next_hops: Annotated[
+        list[str] | None, typer.Argument(metavar="[NEXT_HOP]...", help="Whose MX to check, as in probe.")
+    ] = None,
+    connect: Connect = None,
+    known_as: KnownAs = None,
+    group: Annotated[list[str] | None, typer.Option("--group", "-g", metavar="NAME", help="Of probes.toml.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Where groups are.")] = None,
+    require: Require = None,
+    sender: Annotated[
+        list[str] | None, typer.Option(metavar="NAME|all|recorded", help="Who must get TLS (see mxprobe senders).")
+    ] = None,
+    covers: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="What every certificate must name, by either rule.")
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=10000, help="How long every certificate must last.")
+    ] = None,
+    same_everywhere: Annotated[
+        bool | None,
+        typer.Option("--same-everywhere/--no-same-everywhere", help="Every address must do the same (the default)."),
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON of probe or check: what is lost since then?")
+    ] = None,
+    baseline_store: Annotated[str | None, typer.Option(metavar="URL", help="The same, by a store of scans.")] = None,
+    baseline_live: Annotated[
+        str | None, typer.Option(metavar="NEXT_HOP", help="The same, by a server that is in use: it is probed now.")
+    ] = None,
+    main_cf: Annotated[str | None, typer.Option(metavar="FILE", help="Check what this would give, on paper.")] = None,
+    master_cf: Annotated[str | None, typer.Option(metavar="FILE", help="Its services, with -o of their own.")] = None,
+    service: Annotated[str | None, typer.Option(metavar="NAME", help="Which service of --master-cf.")] = None,
+    postconf: Annotated[
+        str | None, typer.Option(metavar="FILE|-", help="In place of --main-cf: what postconf -n printed.")
+    ] = None,
+    override: Annotated[
+        list[str] | None, typer.Option("-o", metavar="NAME=VALUE", help="A parameter over that of the file.")
+    ] = None,
+    postfix: Annotated[str | None, typer.Option(metavar="VERSION", help="Whose defaults count, like 3.7.")] = None,
+    openssl: Annotated[str | None, typer.Option(metavar="1.0.2|1.1.1|3.0", help="What that Postfix runs on.")] = None,
+    cert: Annotated[
+        list[str] | None, typer.Option(metavar="FULLCHAIN", help="Its certificate, chain included (PEM).")
+    ] = None,
+    outbound: Annotated[
+        bool, typer.Option("--outbound", help="On paper: to whom of the store would it still send by TLS?")
+    ] = False,
+    baseline_main_cf: Annotated[
+        str | None, typer.Option(metavar="FILE", help="With --outbound: whose mail went by TLS with this one?")
+    ] = None,
+    store: Annotated[str | None, typer.Option(metavar="URL", help="The store for --outbound.")] = None,
+    output: Annotated[
+        str, typer.Option("--format", "-f", metavar="text|json|junit|sarif|github", help="How results are printed.")
+    ] = "text",
+    write: Annotated[
+        list[str] | None, typer.Option(metavar="FORMAT=FILE", help="Also write them, in this format.")
+    ] = None,
+    verbose: Verbose = False,
+    depth: Depth = "full",
+    ca_path: CaPath = None,
+    ca_file: CaFile = None,
+    verify_depth: VerifyDepth = 9,
+    resolver: NameServer = None,
+    allow_private: AllowPrivate = False,
+    ignore: Ignore = None,
+    ignore_file: IgnoreFile = None,
+    ehlo: Ehlo = None,
+    contact: Contact = None,
+    per_address: PerAddress = 2,
+    per_provider: PerProvider = None,
+    connections: Connections = 200,
+    per_address_per_minute: PerAddressPerMinute = None,
+    per_provider_per_minute: PerProviderPerMinute = None,
+    connections_per_minute: ConnectionsPerMinute = None,
+    timeout: Timeout = None,
+    deadline: Deadline = 300.0,
+) -> None:
+    """Check our own side before a change goes live: servers, or a main.cf on paper."""
+    from mxprobe.cli import check as command
+    from mxprobe.cli.probing_options import ProbingOptions
+
+    request = command.Request(
+        next_hops=tuple(next_hops or ()),
+        connect=tuple(connect or ()),
+        known_as=known_as,
+        groups=tuple(group or ()),
+        configuration=config,
+        require=tuple(require or ()),
+        senders=tuple(sender or ()),
+        covers=tuple(covers or ()),
+        days=days,
+        same_everywhere=same_everywhere,
+        baseline=baseline,
+        baseline_store=baseline_store,
+        baseline_live=baseline_live,
+        main_cf=main_cf,
+        master_cf=master_cf,
+        service=service,
+        postconf=postconf,
+        overrides=tuple(override or ()),
+        postfix=postfix,
+        openssl=openssl,
+        certificates=tuple(cert or ()),
+        outbound=outbound,
+        baseline_main_cf=baseline_main_cf,
+        store=store,
+        output=output,
+        write=tuple(write or ()),
+        verbose=verbose,
+        probing=ProbingOptions(
+            depth=depth,
+            ca_path=ca_path,
+            ca_file=ca_file,
+            verify_depth=verify_depth,
+            resolver=resolver,
+            ignore=tuple(ignore or ()),
+            ignore_file=ignore_file,
+            allow_private=allow_private,
+            ehlo=ehlo,
+            contact=contact,
+            per_address=per_address,
+            per_provider=per_provider,
+            connections=connections,
+            per_address_per_minute=per_address_per_minute,
+            per_provider_per_minute=per_provider_per_minute,
+            connections_per_minute=connections_per_minute,
+            timeouts=tuple(timeout or ()),
+            deadline=deadline,
+            twins=False,  # what each address does by itself is the question
+        ),
+    )
+    raise typer.Exit(command.check(request))
 
 
 @app.command()
@@ -171,6 +326,104 @@ def show(
     from mxprobe.cli import show as command
 
     raise typer.Exit(command.show(tuple(next_hops or ()), config, store, output, verbose=verbose))
+
+
+@app.command()
+def senders(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these, with all that is known of them.")
+    ] = None,
+    output: Format = "text",
+) -> None:
+    """List the senders that mxprobe knows: hellos of sending mail software, with their age."""
+    from mxprobe.cli import senders as command
+
+    raise typer.Exit(command.senders(tuple(names or ()), output))
+
+
+profile_app = typer.Typer(no_args_is_help=True, help="Profiles of one's own, from the hello of a real client.")
+app.add_typer(profile_app, name="profile")
+
+
+@profile_app.command("record")
+def profile_record(
+    listen: Annotated[
+        str, typer.Option(metavar="ADDR:PORT", help="Where the client is to connect; port 0 is a free one.")
+    ] = "127.0.0.1:0",
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="What the profile is called.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="The new file that takes it, not standard output.")
+    ] = None,
+    software: Annotated[
+        str, typer.Option(metavar="TEXT", help="What the client is, with versions.")
+    ] = "unknown software",
+    client: Annotated[str, typer.Option(metavar="TEXT", help="The command that the client was started by.")] = "",
+    minimum: Annotated[
+        str | None, typer.Option(metavar="TLSv1", help="The oldest version of a client whose hello cannot tell.")
+    ] = None,
+    smtps: Annotated[bool, typer.Option("--smtps", help="TLS from the first byte, without a greeting.")] = False,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=1, max=86400, help="How long to listen.")] = 300.0,
+    connections: Annotated[
+        int, typer.Option(metavar="N", min=1, max=10000, help="How many may connect without a hello.")
+    ] = 100,
+) -> None:
+    """Listen, let a client start TLS, and save its hello as a profile. No mail is taken."""
+    from mxprobe.cli import profile as command
+
+    request = command.RecordRequest(
+        listen=listen,
+        name=name,
+        output=file,
+        software=software,
+        client=client,
+        minimum=minimum,
+        smtps=smtps,
+        timeout=timeout,
+        connections=connections,
+    )
+    raise typer.Exit(command.record(request))
+
+
+@profile_app.command("show")
+def profile_show(
+    profile: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A sender, or a profile file.")],
+    output: Format = "text",
+) -> None:
+    """Show a sender or a profile file: what it offers, and where that is from."""
+    from mxprobe.cli import profile as command
+
+    raise typer.Exit(command.show(profile, output))
+
+
+@app.command()
+def ciphers(
+    string: Annotated[
+        str,
+        typer.Argument(metavar="STRING", help="A cipher list, like HIGH:!aNULL; - reads lists from stdin, one a line."),
+    ],
+    openssl: Annotated[str, typer.Option(metavar="1.0.2|1.1.1|3.0", help="What it is to mean something to.")] = "3.0",
+    ciphersuites: Annotated[
+        str | None, typer.Option(metavar="STRING", help="The list for TLS 1.3, in place of the default one.")
+    ] = None,
+    diff: Annotated[str | None, typer.Option(metavar="STRING", help="What differs from this list.")] = None,
+    diff_openssl: Annotated[
+        str | None, typer.Option(metavar="1.0.2|1.1.1|3.0", help="What differs where this OpenSSL reads the list.")
+    ] = None,
+    output: Format = "text",
+) -> None:
+    """Show what a cipher list means to an OpenSSL, as `openssl ciphers -v` of that OpenSSL would."""
+    from mxprobe.cli import ciphers as command
+
+    command.run(
+        command.Request(
+            string=string,
+            openssl=openssl,
+            ciphersuites=ciphersuites,
+            diff=diff,
+            diff_openssl=diff_openssl,
+            output=output,
+        )
+    )
 
 
 @app.command()

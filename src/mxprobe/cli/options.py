@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -64,15 +64,23 @@ def requirements(texts: Sequence[str], *, profiles: bool) -> tuple[Requirement, 
 
 
 def profile(text: str, configuration: Path | None) -> Profile:
-    """``NAME`` of a profile in probes.toml, or ``PROTOCOL,PROTOCOL:SUITE:SUITE`` by OpenSSL or IANA names."""
-    if ":" in text:
-        return _inline_profile(text)
+    """A profile by name, by its kind and what it is read from, or on the spot.
+
+    ``NAME`` of a profile in probes.toml; ``PROTOCOL,PROTOCOL:SUITE:SUITE`` by OpenSSL or IANA names; ``sender:NAME``,
+    ``recorded:FILE``, ``postfix:FILE`` or ``postfix:live``, ``exim:FILE``, ``gnutls:PRIORITY``.
+
+    Raises:
+        InvalidSetting: it is none of these, or what it names cannot be read or is wrong.
+    """
+    kind, separator, rest = text.partition(":")
+    if separator:
+        return _PROFILE_KINDS[kind](rest, text) if kind in _PROFILE_KINDS else _inline_profile(text)
     from mxprobe.schedule.configuration import read_configuration
 
     path = configuration or Path("probes.toml")
     known = {found.name: found for found in read_configuration(path).profiles}
     if text not in known:
-        allowed = ", ".join(sorted(known)) or "PROTOCOL,PROTOCOL:SUITE:SUITE"
+        allowed = ", ".join((*sorted(known), "PROTOCOL,PROTOCOL:SUITE:SUITE", *PROFILE_KINDS))
         raise InvalidSetting("--profile", f"{path} has no profile {text!r}", allowed)
     return known[text]
 
@@ -192,11 +200,64 @@ def _address(text: str) -> str:
         raise InvalidSetting("--connect", f"{text!r} is not an IP address", "NAME=ADDR") from error
 
 
+def _sender(name: str, _text: str) -> Profile:
+    from mxprobe.schedule import profiles
+
+    return profiles.sender_profile(None, name, where="--profile")
+
+
+def _recorded(file: str, _text: str) -> Profile:
+    from mxprobe.schedule import profiles
+
+    return profiles.recorded_profile(None, _path(file, "recorded:FILE"), where="--profile")
+
+
+def _postfix(file: str, text: str) -> Profile:
+    from mxprobe.schedule import profiles
+
+    return profiles.postfix_profile(_shown(text), _path(file, "postfix:FILE, postfix:live"), where="--profile")
+
+
+def _exim(file: str, text: str) -> Profile:
+    from mxprobe.schedule import profiles
+
+    return profiles.exim_profile(_shown(text), _path(file, "exim:FILE"), where="--profile")
+
+
+def _gnutls(priority: str, text: str) -> Profile:
+    from mxprobe.schedule import profiles
+
+    return profiles.gnutls_profile(_shown(text), priority, where="--profile")
+
+
+PROFILE_KINDS = ("sender:NAME", "recorded:FILE", "postfix:FILE", "exim:FILE", "gnutls:PRIORITY")
+"""How profiles are named on the command line that are read from somewhere else than probes.toml."""
+
+_PROFILE_KINDS: dict[str, Callable[[str, str], Profile]] = {
+    "sender": _sender,
+    "recorded": _recorded,
+    "postfix": _postfix,
+    "exim": _exim,
+    "gnutls": _gnutls,
+}
+
+
+def _path(text: str, allowed: str) -> str:
+    """A path behind the kind of a profile: not empty, as it is where a variable of a script was not set."""
+    if not text:
+        raise InvalidSetting("--profile", "it names no file", allowed)
+    return text
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def _inline_profile(text: str) -> Profile:
     versions, *suites = text.split(":")
     protocols = tuple(protocol(name, "--profile") for name in versions.split(","))
     return Profile(
-        name=text if len(text) <= 60 else f"{text[:57]}...",
+        name=_shown(text),
         protocols=protocols,
         suites=tuple(suite_number(name, "--profile", protocols) for name in suites),
     )

@@ -13,15 +13,13 @@ from mxprobe.cli import options
 from mxprobe.cli.outcome import NOTHING_TO_REPORT, exit_code, explain
 from mxprobe.cli.plan import leads_to, twins_among
 from mxprobe.cli.printing import output_format, print_lines, print_report, print_transcript
+from mxprobe.cli.probing_options import ProbingOptions, probe_settings
 from mxprobe.cli.running import run_async
 from mxprobe.errors import InvalidSetting
 from mxprobe.facts import Report, Target
-from mxprobe.mta.profile import Profile
-from mxprobe.network.resolver import parse_resolver
-from mxprobe.network.settings import Limits
 from mxprobe.probing.plan import cost, in_words
 from mxprobe.probing.prober import Prober, TargetProbe
-from mxprobe.probing.settings import DEPTHS, Depth, ProbeSettings
+from mxprobe.probing.settings import ProbeSettings
 from mxprobe.report.escape import printable
 from mxprobe.report.progress import Progress, progress
 from mxprobe.routing.route import endpoints_behind
@@ -31,39 +29,20 @@ from mxprobe.verdict.requirements import Requirement, unmet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the command line said, as text and numbers."""
+    """What the command line said, as text and numbers; `probing` are the options that other commands have, too."""
 
     next_hops: tuple[str, ...]
-    depth: str
-    ca_path: str | None
-    ca_file: str | None
-    verify_depth: int
     profiles: tuple[str, ...]
     configuration: Path | None
     require: tuple[str, ...]
     connect: tuple[str, ...]
     known_as: str | None
-    resolver: str | None
-    ignore: tuple[str, ...]
-    ignore_file: str | None
-    allow_private: bool
     protocol: str | None
     cipher: str | None
     output: str
     verbose: bool
-    trace: bool
     plan: bool
-    ehlo: str | None
-    contact: str | None
-    per_address: int
-    per_provider: int | None
-    connections: int
-    per_address_per_minute: int | None
-    per_provider_per_minute: int | None
-    connections_per_minute: int | None
-    timeouts: tuple[str, ...]
-    deadline: float
-    twins: bool
+    probing: ProbingOptions
 
 
 def probe(request: Request) -> int:
@@ -72,7 +51,7 @@ def probe(request: Request) -> int:
     hops, connect = options.destinations(request.next_hops, request.connect, request.known_as)
     profiles = tuple(options.profile(text, request.configuration) for text in request.profiles)
     required = options.requirements(request.require, profiles=bool(profiles))
-    settings = _settings(request, dict(connect), profiles)
+    settings = probe_settings(request.probing, connect, profiles)
     if request.plan:
         return run_async(_plan(hops, settings))
     if request.protocol is not None or request.cipher is not None:
@@ -83,12 +62,12 @@ def probe(request: Request) -> int:
         protocol = options.protocol(request.protocol) if request.protocol is not None else None
         asked = (protocol,) if protocol is not None else ()
         number = options.suite_number(request.cipher, protocols=asked) if request.cipher is not None else None
-        strict = request.ca_file is not None or request.ca_path is not None
+        strict = request.probing.ca_file is not None or request.probing.ca_path is not None
         return run_async(one_combination(hops, settings, protocol, number, output, strict=strict))
 
     started_at, started = datetime.now(UTC), time.monotonic()
     with progress() as display:
-        probes, spent = run_async(_probe(hops, settings, display, print_lines if output == "ndjson" else None))
+        probes, spent = run_async(probe_all(hops, settings, display, print_lines if output == "ndjson" else None))
     report = Report(
         started_at=started_at,
         targets=tuple(found.target for found in probes),
@@ -97,58 +76,19 @@ def probe(request: Request) -> int:
     )
     if output != "ndjson":
         print_report(report, output, verbose=request.verbose)
-    if request.trace:
+    if request.probing.trace:
         print_transcript((entry for found in probes for entry in found.transcript), output)
     return _outcome(report, required)
 
 
-def _settings(request: Request, connect: dict[str, str], profiles: tuple[Profile, ...]) -> ProbeSettings:
-    return ProbeSettings(
-        contact=_contact(request.contact),
-        ca_file=options.given_path("--ca-file", request.ca_file),
-        ca_path=options.given_path("--ca-path", request.ca_path),
-        verify_depth=request.verify_depth,
-        depth=_depth(request.depth),
-        profiles=profiles,
-        resolver=parse_resolver(request.resolver) if request.resolver is not None else None,
-        connect=connect,
-        ignore=options.ignore_list(request.ignore, request.ignore_file),
-        allow_private=request.allow_private,
-        limits=Limits(
-            connections=request.connections,
-            per_address=request.per_address,
-            per_provider=request.per_provider,
-            connections_per_minute=request.connections_per_minute,
-            per_address_per_minute=request.per_address_per_minute,
-            per_provider_per_minute=request.per_provider_per_minute,
-        ),
-        timeouts=options.timeouts(request.timeouts),
-        deadline=request.deadline,
-        twins=request.twins,
-        trace=request.trace,
-        **({"ehlo": options.ehlo_name(request.ehlo)} if request.ehlo is not None else {}),
-    )
-
-
-def _depth(text: str) -> Depth:
-    for known in DEPTHS:
-        if text == known:
-            return known
-    raise InvalidSetting("--depth", f"{text!r} is not a depth", ", ".join(DEPTHS))
-
-
-def _contact(text: str | None) -> str | None:
-    if text is not None and not (text.isascii() and text.isprintable() and " " not in text and 0 < len(text) <= 200):
-        raise InvalidSetting("--contact", f"{text!r} is not a contact", "a mail address or URL in ASCII, no spaces")
-    return text
-
-
-async def _probe(
+async def probe_all(
     hops: tuple[NextHop, ...],
     settings: ProbeSettings,
     display: Progress,
-    print_at_once: Callable[[Target], None] | None,
+    print_at_once: Callable[[Target], None] | None = None,
 ) -> tuple[list[TargetProbe], int]:
+    """Probe these next-hops side by side, showing how far it is; and the number of connections that it took."""
+
     def say(endpoint: Endpoint, hellos: int) -> None:
         display.say(f"{endpoint}: {hellos} hellos answered")
 

@@ -47,7 +47,7 @@ def scan(path: Path, groups: tuple[str, ...], output: str, *, verbose: bool, pla
 async def scan_configuration(configuration: Configuration, groups: tuple[str, ...], display: Display) -> ScanResult:
     """Scan with the real prober into the real store."""
     configuration.select_groups(groups)
-    prober = Prober(_settings(configuration), None)
+    prober = Prober(settings_of(configuration), None)
 
     def show(now: Progress) -> None:
         known = f"{now.endpoints_known} of {now.endpoints} endpoints" if now.endpoints is not None else ""
@@ -88,7 +88,7 @@ async def scan_configuration(configuration: Configuration, groups: tuple[str, ..
 
 
 async def _plan(configuration: Configuration, groups: tuple[str, ...]) -> int:
-    prober = Prober(_settings(configuration), None)
+    prober = Prober(settings_of(configuration), None)
     try:
         return await plan_scan(configuration, groups, prober)
     finally:
@@ -110,19 +110,20 @@ def unmet_requirements(
     for group in configuration.select_groups(groups):
         for hop in group.next_hops:
             if hop.text in targets:
-                for obstacle in unmet(group.requirements, _as_asked_by(group, targets[hop.text])):
+                for obstacle in unmet(group.requirements, as_asked_by(group, targets[hop.text])):
                     missed[hop.text, obstacle] = None
     return list(missed)
 
 
-def _as_asked_by(group: Group, target: Target) -> Target:
+def as_asked_by(group: Group, target: Target) -> Target:
     """The target without what the profiles of other groups came to, at endpoints that are theirs too."""
     own = group.profile.name if group.profile else None
     verdicts = (each for each in target.verdicts if each.id != "shared-cipher" or each.evidence["profile"] == own)
     return replace(target, verdicts=tuple(verdicts))
 
 
-def _settings(configuration: Configuration) -> ProbeSettings:
+def settings_of(configuration: Configuration) -> ProbeSettings:
+    """What `[probe]` and `[limits]` tell a prober."""
     section = configuration.probe
     settings = ProbeSettings(
         contact=section.contact,

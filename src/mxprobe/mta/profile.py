@@ -20,7 +20,8 @@ class Profile:
 
     `groups`, `signature_schemes` and `key_shares` are those of its hello, in its order: empty where the hello has no
     such extension, None where the profile does not say. `hello` is the recorded ClientHello, records included, where
-    there is one. `source` says where all this is from, such as ``main.cf of Postfix 3.7 on OpenSSL 3.0``.
+    there is one. `source` says where all this is from, such as ``main.cf of Postfix 3.7 on OpenSSL 3.0``. It may offer
+    more than is listed where not `complete`: then what is not listed is unknown.
 
     Raises:
         InvalidSetting: it offers nothing at all.
@@ -34,6 +35,7 @@ class Profile:
     key_shares: tuple[int, ...] | None = None
     hello: bytes | None = None
     source: str = ""
+    complete: bool = True
 
     def __post_init__(self) -> None:
         if not self.protocols or not self.suites:

@@ -14,28 +14,12 @@ from mxprobe.tls.everything import Everything
 from mxprobe.tls.free_facts import Feature, FreeFacts
 from mxprobe.tls.offer import Answer, Chosen, Offer
 from mxprobe.tls.preferences import Listed
+from mxprobe.tls.signing_keys import KIND_OF_SCHEME, kind_of_key
 from mxprobe.tls.suites import suite
 from mxprobe.tls.sweep import SuitesFound
 from mxprobe.trust.certificate import Certificate
 
 _SEEN_ONLY = "only what was chosen in other questions; the others were not asked"
-
-_KIND_OF_SCHEME: dict[int, CertificateKind] = {
-    **dict.fromkeys((0x0101, 0x0201, 0x0301, 0x0401, 0x0501, 0x0601, 0x0804, 0x0805, 0x0806), "RSA"),
-    **dict.fromkeys((0x0809, 0x080A, 0x080B), "RSA-PSS"),
-    **dict.fromkeys((0x0203, 0x0303, 0x0403, 0x0503, 0x0603, 0x081A, 0x081B, 0x081C), "ECDSA"),
-    **dict.fromkeys((0x0807, 0x0808), "EdDSA"),
-    **dict.fromkeys((0x0102, 0x0202, 0x0302, 0x0402, 0x0502, 0x0602), "DSA"),
-}
-
-_KIND_OF_KEY: dict[str, CertificateKind] = {
-    "RSA": "RSA",
-    "RSA-PSS": "RSA-PSS",
-    "EC": "ECDSA",
-    "Ed25519": "EdDSA",
-    "Ed448": "EdDSA",
-    "DSA": "DSA",
-}
 
 _AUTHENTICATION: dict[CertificateKind, str] = {
     "RSA": "RSA",
@@ -106,9 +90,9 @@ def certificate_kinds(
     by its schemes, which alone tell the two kinds of RSA and of elliptic curves apart), in TLS 1.3 by its schemes.
     """
     accepted = {protocol: found for protocol, found in swept.items() if found.accepted and protocol != "SSLv2"}
-    shown = {_KIND_OF_KEY.get(certificate.key.partition(" ")[0]) for certificate in certificates if certificate.key}
+    shown = {kind_of_key(certificate.key) for certificate in certificates if certificate.key}
     listed = asked.schemes if asked else {}
-    shown |= {_KIND_OF_SCHEME.get(scheme) for each in listed.values() for scheme in each.accepted}
+    shown |= {KIND_OF_SCHEME.get(scheme) for each in listed.values() for scheme in each.accepted}
     if not accepted and not shown - {None}:
         return {}
     kinds: dict[CertificateKind, Feature] = {}

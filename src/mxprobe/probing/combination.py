@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from mxprobe.facts import ProtocolState, TranscriptEntry
+from mxprobe.mta.offering import KEY_SHARES
 from mxprobe.network.driving import drive
 from mxprobe.network.gate import Gate
 from mxprobe.network.handshake import Handshake, can_complete, complete_handshake
 from mxprobe.network.line import Line
 from mxprobe.network.session import Ended
 from mxprobe.network.settings import Manners
-from mxprobe.probing.endpoint import KEY_SHARES, EndpointTask
+from mxprobe.probing.endpoint import EndpointTask
 from mxprobe.terms import Protocol
 from mxprobe.tls.endings import ending_text
 from mxprobe.tls.offer import Chosen, Closed, Offer, Reached, Refused

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mxprobe.facts import EndpointFacts, Natural, ProfileAnswer, TranscriptEntry
+from mxprobe.mta.offering import KEY_SHARES, profile_offer
 from mxprobe.mta.profile import Profile
 from mxprobe.network.driving import MadeReady, drive
 from mxprobe.network.gate import Gate
@@ -38,9 +39,6 @@ from mxprobe.trust.verification import TrustStore, verify_chain
 
 Progress = Callable[[Endpoint, int], None]
 """Told of an endpoint and the number of hellos answered so far."""
-
-KEY_SHARES = (29, 23)
-"""x25519 and secp256r1: key shares for hellos that are to get a ServerHello and no HelloRetryRequest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,18 +185,6 @@ def _versions_and_families(offers: list[Offer]) -> Sweep[Swept]:
     return (yield from weak_families(offers, found))
 
 
-def profile_offer(profile: Profile, server_name: str | None) -> Offer:
-    """The one hello that stands for a profile."""
-    versions = tuple(protocol for protocol in PROTOCOLS if protocol in profile.protocols)
-    return Offer(
-        protocol=versions[-1],
-        versions=versions,
-        suites=profile.suites,
-        server_name=server_name if versions[-1] not in ("SSLv2", "SSLv3") else None,
-        key_shares=KEY_SHARES if versions[-1] == "TLSv1.3" else (),
-    )
-
-
 async def _natural(task: EndpointTask, line: Line, manners: Manners, opened: Session) -> Attempt:
     """Shake hands in full; once more without SNI where the server knows no such name (RFC 6066 §3)."""
     attempt = await _shake_hands(line, manners, opened, task.server_name)
@@ -283,7 +269,8 @@ async def _sweep(
         # It wants a key share at once, and will not ask for one.
         offer = Offer(protocol=spoken, suites=candidates(spoken), server_name=name, key_shares=KEY_SHARES)
         swept |= await drive(line, accepted_suites([offer]))
+    completes, closes = spoken == "TLSv1.3", reading.refuses_by_close(swept)
     return swept, tuple(
-        reading.profile_answer(profile, offers[profile], answer, tls13_completes=spoken == "TLSv1.3")
+        reading.profile_answer(profile, offers[profile], answer, tls13_completes=completes, refuses_by_close=closes)
         for profile, answer in answers.items()
     )

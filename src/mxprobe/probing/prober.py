@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mxprobe.facts import EndpointFacts, Target, TranscriptEntry
@@ -28,10 +28,14 @@ from mxprobe.verdict.rules import judge
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetProbe:
-    """One next-hop, probed and judged, with the transcript of its connections where that was asked for."""
+    """One next-hop, probed and judged, with the transcript of its connections where that was asked for.
+
+    `certificates` are all that were served, in DER by their SHA-256.
+    """
 
     target: Target
     transcript: tuple[TranscriptEntry, ...] = ()
+    certificates: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Prober:
@@ -113,6 +117,7 @@ class Prober:
         return TargetProbe(
             target=judge(next_hop.text, route, tuple(probe.facts for probe in probes), datetime.now(UTC)),
             transcript=tuple(entry for probe in probes for entry in probe.transcript),
+            certificates={sha256: der for probe in probes for sha256, der in probe.certificates.items()},
         )
 
     async def combination(self, endpoint: Endpoint, protocol: Protocol, suite: int | None) -> Tried:

@@ -9,15 +9,17 @@ from mxprobe.facts import Natural, ProfileAnswer, ProtocolFacts, Starttls, Suite
 from mxprobe.mta.profile import Profile
 from mxprobe.smtp.dialogue import Dialogue
 from mxprobe.smtp.replies import starttls_meaning
-from mxprobe.terms import PROTOCOLS, Protocol, State
+from mxprobe.terms import PROTOCOLS, CertificateKind, Protocol, State
 from mxprobe.tls.code_points import group_name
 from mxprobe.tls.endings import ending_text
 from mxprobe.tls.families import families_of
 from mxprobe.tls.foresight import HandshakePick
 from mxprobe.tls.offer import Answer, Chosen, Closed, Garbled, Offer, Reached, Refused, Silent, Throttled, Unasked
+from mxprobe.tls.signing_keys import KIND_OF_SCHEME, kind_of_key
 from mxprobe.tls.suites import allowed, suite, suite_named
 from mxprobe.tls.sweep import SuitesFound
 from mxprobe.tls.weak_suites import Weakness
+from mxprobe.trust.certificate import read_certificate
 
 UNRECOGNIZED_NAME = 112
 
@@ -143,29 +145,47 @@ def distinct_chains(chains: tuple[tuple[bytes, ...], ...]) -> tuple[tuple[bytes,
     return tuple(distinct.values())
 
 
-def profile_answer(profile: Profile, offer: Offer, answer: Answer, *, tls13_completes: bool = True) -> ProfileAnswer:
+def refuses_by_close(swept: Swept) -> bool:
+    """Whether plain closes were found to be refusals here: they came twice, and a control was answered in between."""
+    return any(found.rests_on_close and found.complete for found in swept.values())
+
+
+def profile_answer(
+    profile: Profile,
+    offer: Offer,
+    answer: Answer,
+    *,
+    tls13_completes: bool = True,
+    refuses_by_close: bool = False,
+) -> ProfileAnswer:
     """What the hello of a profile got: a session, a refusal, or nothing that we could tell.
 
     `tls13_completes` is false where no TLS 1.3 handshake was completed: its ServerHello alone shows no session.
+    `refuses_by_close` is true where a plain close, which came twice, was found to be how the server refuses.
     """
     match answer:
         case Chosen() if answer.protocol not in profile.protocols:
             reason = f"answered with {answer.protocol}, which the profile does not have"
             return ProfileAnswer(profile=profile.name, state="no", reason=reason)
-        case Chosen() if answer.suite not in offer.suites:
-            reason = f"picked {suite(answer.suite).name}, which was not offered"
-            return ProfileAnswer(profile=profile.name, state="no", reason=reason)
         case Chosen():
+            picked = _picked(offer, answer)
+            if picked is None:
+                reason = f"picked {suite(answer.suite).name}, which was not offered"
+                return ProfileAnswer(profile=profile.name, state="no", reason=reason)
             session = _finishes(answer) and (tls13_completes or answer.protocol != "TLSv1.3")
             state: State = "yes" if session else "no" if answer.ended_by is not None else "unknown"
             return ProfileAnswer(
                 profile=profile.name,
                 state=state,
                 protocol=answer.protocol,
-                suite=suite(answer.suite).name,
+                suite=suite(picked).name,
                 reason="" if state == "yes" else ending_text(answer),
+                group=group_name(answer.group) if session and answer.group is not None else None,
+                certificate_kind=_certificate_kind(answer) if session else None,
             )
         case Refused():
+            return ProfileAnswer(profile=profile.name, state="no", reason=ending_text(answer))
+        case Closed(stage="hello") if refuses_by_close:
             return ProfileAnswer(profile=profile.name, state="no", reason=ending_text(answer))
         case _:
             return ProfileAnswer(profile=profile.name, state="unknown", reason=ending_text(answer))
@@ -176,6 +196,20 @@ def _suite(number: int, protocol: Protocol, reached: Reached) -> Suite:
     """One object for all the endpoints that have it: a report holds thousands of them."""
     known = suite(number)
     return Suite(id=known.id, name=known.name, iana=known.iana, reached=reached, standard=allowed(number, protocol))
+
+
+def _picked(offer: Offer, answer: Chosen) -> int | None:
+    """The suite of a session; None if it is none that was offered. In SSLv2 the server lists, and the client picks."""
+    if answer.protocol == "SSLv2":
+        return next((kind for kind in offer.suites if kind in answer.suites), None)
+    return answer.suite if answer.suite in offer.suites else None
+
+
+def _certificate_kind(answer: Chosen) -> CertificateKind | None:
+    """The kind of the certificate that was sent, or of the key that signed; None where neither was seen."""
+    if answer.certificates:
+        return kind_of_key(read_certificate(answer.certificates[0], answer.certificates).key)
+    return None if answer.scheme is None else KIND_OF_SCHEME.get(answer.scheme)
 
 
 def _says_nothing(answer: Answer) -> bool:

@@ -7,7 +7,6 @@ ASCII without control characters but newline, whatever a peer sent, so it can be
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from textwrap import indent
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mxprobe.errors import MxprobeError
 from mxprobe.facts import EndpointFacts, Report, Target, Verdict
-from mxprobe.report.escape import printable, visible
+from mxprobe.report.escape import printable
+from mxprobe.report.json_text import safe_json
 from mxprobe.routing.route import Route
 from mxprobe.verdict.rules import endpoint_name
 
@@ -52,9 +52,14 @@ def json_pieces(report: Report) -> Iterator[str]:
     head, tail = _dump(_adapter(Report), replace(report, targets=()), 2).split(_NO_TARGETS, 1)
     yield head + '"targets": ['
     for number, target in enumerate(report.targets):
-        # Strings have no newlines in JSON, so that each is a line of the document.
-        yield ("," if number else "") + "\n" + indent(_dump(_adapter(Target), target, 2), "    ")
+        yield ("," if number else "") + "\n" + target_json(target)
     yield ("\n  ]" if report.targets else "]") + tail + "\n"
+
+
+def target_json(target: Target) -> str:
+    """One target as it stands among ``targets`` in a document, indented by 4."""
+    # Strings have no newlines in JSON, so that each is a line of the document.
+    return indent(_dump(_adapter(Target), target, 2), "    ")
 
 
 def to_ndjson_line(
@@ -108,6 +113,20 @@ def report_schema() -> dict[str, Any]:
     Required is what every document of ``mxprobe/1`` has: the fields without a default, and constants such as
     `schema` by which documents are told apart. Further fields are allowed, because the contract grows.
     """
+    return contract_schema(
+        (Report, EndpointLine),
+        title="mxprobe/1",
+        description="What mxprobe saw at mail servers, and what it makes of it. docs/json.md explains the fields.",
+        file="mxprobe-1.json",
+    )
+
+
+def contract_schema(types: tuple[type, ...], *, title: str, description: str, file: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of documents of the first type, with the others among its definitions.
+
+    Constants are required although they have a default: they are always written. `file` is its name in
+    ``docs/schema``.
+    """
     from pydantic import TypeAdapter
     from pydantic.json_schema import GenerateJsonSchema
     from pydantic_core import core_schema
@@ -128,18 +147,18 @@ def report_schema() -> dict[str, Any]:
             return super().field_is_required(field, total)
 
     _, schema = TypeAdapter.json_schemas(
-        [("report", "serialization", _adapter(Report)), ("line", "serialization", _adapter(EndpointLine))],
+        [(of.__name__, "serialization", _adapter(of)) for of in types],
         schema_generator=ContractJsonSchema,
-        title="mxprobe/1",
-        description="What mxprobe saw at mail servers, and what it makes of it. docs/json.md explains the fields.",
+        title=title,
+        description=description,
     )
     for definition in schema["$defs"].values():
         # Docstrings may be reworded; what is left changes only when the contract does.
         definition.pop("description", None)
     return {
         "$schema": ContractJsonSchema.schema_dialect,
-        "$id": "https://github.com/mxprobe/mxprobe/blob/main/docs/schema/mxprobe-1.json",
-        "$ref": "#/$defs/Report",
+        "$id": f"https://github.com/mxprobe/mxprobe/blob/main/docs/schema/{file}",
+        "$ref": f"#/$defs/{types[0].__name__}",
         **schema,
     }
 
@@ -150,10 +169,6 @@ def schema_text() -> str:
 
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
-
-_UNSAFE = re.compile("[^\n\x20-\x7e]")
-"""In a JSON text: whatever is not plain ASCII. json.dumps has escaped C0 within strings already."""
-
 
 _NO_TARGETS = '"targets": []'
 
@@ -169,19 +184,4 @@ def _adapter(of: type) -> TypeAdapter[Any]:
 
 def _dump(adapter: TypeAdapter[Any], value: object, width: int | None) -> str:
     # pydantic's own writer refuses lone surrogates and lets DEL through.
-    separators = (",", ":") if width is None else None
-    text = json.dumps(adapter.dump_python(value, mode="json"), ensure_ascii=False, indent=width, separators=separators)
-    return _UNSAFE.sub(_escape, text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    character = found[0]
-    code = ord(character)
-    if 0xD800 <= code <= 0xDFFF:
-        # A lone surrogate is not a character: strict readers refuse the whole document for one (RFC 7493 §2.1).
-        # The escape is therefore part of the text: \x80 for the byte 80 that was not UTF-8.
-        return "\\" + visible(character)
-    if code > 0xFFFF:
-        code -= 0x10000
-        return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
-    return f"\\u{code:04x}"
+    return safe_json(adapter.dump_python(value, mode="json"), width)

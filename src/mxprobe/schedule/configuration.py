@@ -10,6 +10,7 @@ from pathlib import Path
 from mxprobe.errors import InvalidNextHop, InvalidSetting, StoreError
 from mxprobe.mta.profile import Profile
 from mxprobe.routing.ignore_list import entries_of_file, parse_ignore_list
+from mxprobe.schedule.profiles import profile_of_section
 from mxprobe.schedule.sections import (
     GroupSection,
     LimitsSection,
@@ -209,32 +210,10 @@ class _Reader:
         return None if name is None else str(self._directory / Path(name).expanduser())
 
     def _profile(self, name: str, section: ProfileSection) -> Profile | None:
-        from mxprobe.tls.suites import fits_hello_of, suite_named
-
-        key = key_path(("profiles", name))
-        numbers: dict[int, str] = {}
-        for index, text in enumerate(section.suites):
-            suite = suite_named(text, section.protocols)
-            if suite is None:
-                self._wrong(
-                    f"{key}.suites[{index}]",
-                    f"{brief(text)} is not a cipher suite that mxprobe knows",
-                    "OpenSSL names like ECDHE-RSA-AES128-GCM-SHA256, IANA names like TLS_AES_128_GCM_SHA256",
-                )
-            elif not fits_hello_of(suite.number, section.protocols):
-                self._wrong(
-                    f"{key}.suites[{index}]",
-                    f"{text!r} is not of {', '.join(section.protocols)}",
-                    "in SSLv2 its own kinds, elsewhere all others",
-                )
-            elif suite.number in numbers:
-                self._wrong(f"{key}.suites[{index}]", f"{text!r} is there already, as {numbers[suite.number]!r}")
-            else:
-                numbers[suite.number] = text
-        for index, protocol in enumerate(section.protocols):
-            if protocol in section.protocols[:index]:
-                self._wrong(f"{key}.protocols[{index}]", f"{protocol!r} is there already")
-        return Profile(name=name, protocols=section.protocols, suites=tuple(numbers)) if numbers else None
+        where = f"{self._path}: {key_path(('profiles', name))}"
+        profile, mistakes = profile_of_section(name, section, directory=self._directory, where=where)
+        self._mistakes += mistakes
+        return profile
 
     def _group(self, key: str, section: GroupSection, profiles: dict[str, Profile | None]) -> Group:
         next_hops: dict[str, NextHop] = {}

@@ -139,7 +139,8 @@ class _Run:
     def _digest(self, configuration: Configuration) -> str:
         """Stands for all that decides what is asked: targets, profiles, and how endpoints are probed."""
         targets = [[text, [asdict(profile) for profile in self._profiles[text]]] for text in sorted(self.next_hops)]
-        text = json.dumps([targets, asdict(configuration.probe)], sort_keys=True)
+        # Recorded hellos are bytes, which JSON has not.
+        text = json.dumps([targets, asdict(configuration.probe)], sort_keys=True, default=bytes.hex)
         return hashlib.sha256(text.encode()).hexdigest()
 
     async def resolve(self, current: Scan, probe_route: ProbeRoute) -> dict[str, Route]:

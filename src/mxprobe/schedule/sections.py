@@ -11,11 +11,15 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from mxprobe.mta.profile import Tls
 from mxprobe.network.settings import Limits, Manners, Timeouts
 from mxprobe.terms import PROTOCOLS, Protocol
 
 Depth = Literal["quick", "standard", "full", "everything"]
 """How much is asked of an endpoint (README, "Depths")."""
+
+TlsLibrary = Literal["openssl", "gnutls"]
+"""What an Exim is built with."""
 
 _TIMEOUTS = Timeouts()
 _LIMITS = Limits()
@@ -94,17 +98,41 @@ class LimitsSection(Limits):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileSection:
-    """``[profiles.NAME]``: what some MTA offers."""
+    """``[profiles.NAME]``: what some MTA offers. `mxprobe.schedule.profiles` knows which keys go together."""
 
     __pydantic_config__ = _STRICT
 
     protocols: Annotated[
-        tuple[Protocol, ...], Field(min_length=1, description=f"an array of one or more of {', '.join(PROTOCOLS)}")
-    ]
+        tuple[Protocol, ...] | None,
+        Field(min_length=1, description=f"an array of one or more of {', '.join(PROTOCOLS)}"),
+    ] = None
     suites: Annotated[
-        tuple[Text, ...],
+        tuple[Text, ...] | None,
         Field(min_length=1, description="an array of one or more OpenSSL or IANA names of cipher suites"),
-    ]
+    ] = None
+    groups: Annotated[tuple[Text, ...] | None, Field(description="an array of IANA names of groups, like x25519")] = (
+        None
+    )
+    signature_schemes: Annotated[
+        tuple[Text, ...] | None, Field(description="an array of IANA names of signature schemes, like ed25519")
+    ] = None
+    postfix: Annotated[
+        File | None, Field(description='the path of a main.cf, or "live" for what postconf -n prints here')
+    ] = None
+    master: File | None = None
+    service: Annotated[Text | None, Field(description="the name of a service in master.cf, like smtp or relay")] = None
+    postfix_version: Annotated[Text | None, Field(description="a version of Postfix, like 3.7")] = None
+    level: Annotated[Tls | None, Field(description=", ".join(get_args(Tls)))] = None
+    overrides: Annotated[dict[Text, str] | None, Field(description="a table of Postfix parameters, as texts")] = None
+    exim: Annotated[File | None, Field(description="the path of an Exim configuration")] = None
+    transport: Annotated[Text | None, Field(description="the name of an smtp transport of Exim")] = None
+    tls_library: Annotated[TlsLibrary | None, Field(description=", ".join(get_args(TlsLibrary)))] = None
+    tls_require_ciphers: Annotated[Text | None, Field(description="an OpenSSL cipher list, as Exim takes it")] = None
+    openssl_options: Annotated[Text | None, Field(description="options of Exim, like +no_tlsv1 +no_tlsv1_1")] = None
+    openssl: Annotated[Text | None, Field(description="a version of OpenSSL: 1.0.2, 1.1.1, 3.0")] = None
+    gnutls: Annotated[Text | None, Field(description="a GnuTLS priority string, like NORMAL:-VERS-TLS1.0")] = None
+    recorded: Annotated[File | None, Field(description="the path of a file of mxprobe profile record")] = None
+    sender: Annotated[Text | None, Field(description="the name of a sender that mxprobe senders lists")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
-from mxprobe.facts import EvidenceValue, Severity
+from mxprobe.facts import EvidenceValue, Severity, Target
 
 Outcome = Literal["passed", "failed", "unknown", "noted"]
 """*noted* is for what the reader should know and nothing depends on, such as a suite that was gained."""
@@ -40,6 +41,27 @@ class Check:
     evidence: dict[str, EvidenceValue] = field(default_factory=dict)
     source: str = ""
     place: Place | None = None
+
+
+CheckKind = Literal["live", "paper", "outbound"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport:
+    """All that one run of a gate judged, and what it judged by.
+
+    `kind` says how: servers were asked (*live*), a configuration was computed (*paper*), or stored partners were judged
+    against a configuration (*outbound*). `subject` names what was checked. `targets` are what was probed or computed,
+    with verdicts, so that a later run can take this one for its baseline.
+    """
+
+    started_at: datetime
+    subject: str
+    kind: CheckKind
+    checks: tuple[Check, ...]
+    targets: tuple[Target, ...] = ()
+    connections: int = 0
+    elapsed_seconds: float = 0.0
 
 
 def outcome_of(checks: Iterable[Check]) -> Outcome:

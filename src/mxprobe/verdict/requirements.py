@@ -73,6 +73,10 @@ def parse_requirement(text: str) -> Requirement:
     return Requirement(name=name, answer="yes" if name == text else "no")
 
 
+Obstacle = tuple[str, Literal["failed", "unknown"], str]
+"""Where something stands in the way, how, and why."""
+
+
 def unmet(requirements: Iterable[Requirement], target: Target) -> tuple[Unmet, ...]:
     """Everything that keeps the requirements from being met by a judged target; empty when all of them hold.
 
@@ -87,7 +91,21 @@ def unmet(requirements: Iterable[Requirement], target: Target) -> tuple[Unmet, .
     )
 
 
-Obstacle = tuple[str, Literal["failed", "unknown"], str]
+def not_looked_at(target: Target) -> Iterator[Obstacle]:
+    """What is behind the route, or may be, and has no facts: (host, ``unknown``, why); no host for the whole route."""
+    if target.route.error is not None:
+        yield "", "unknown", target.route.error.text
+    probed = {(facts.host, facts.address) for facts in target.endpoints}
+    for host in target.route.hosts:
+        names = (host.name, host.canonical_name)
+        missing = [text for text in host.addresses if not any((name, text) in probed for name in names)]
+        if missing:
+            yield host.name, "unknown", f"not probed: {', '.join(missing)}"
+        left_alone = host.error is not None and host.error.status == "ignored"
+        if host.error is not None and (host.error.temporary or host.addresses or host.refused_addresses or left_alone):
+            yield host.name, "unknown", host.error.text
+        elif host.refused_addresses:
+            yield host.name, "unknown", f"not public, and not dialled: {', '.join(host.refused_addresses)}"
 
 
 def _obstacles(requirement: Requirement, target: Target) -> list[Obstacle]:
@@ -101,7 +119,7 @@ def _obstacles(requirement: Requirement, target: Target) -> list[Obstacle]:
         elif state != requirement.answer:
             found.append((endpoint, "failed", reason))
     if requirement.name != "null-mx":
-        found.extend(_not_looked_at(target))
+        found.extend(not_looked_at(target))
     if not answers and not found:
         found.append(("", "unknown", "there is no verdict and no endpoint"))
     return found
@@ -133,23 +151,6 @@ def _protocol(facts: EndpointFacts, protocol: Protocol) -> tuple[State, str]:
     if seen is None:
         return "unknown", f"{protocol} was not asked" + (f": {facts.starttls.reason}" if facts.starttls.reason else "")
     return _STATES[seen.state], f"{protocol} is {seen.state}" + (f": {seen.reason}" if seen.reason else "")
-
-
-def _not_looked_at(target: Target) -> Iterator[Obstacle]:
-    """What is behind the route, or may be, and has no facts."""
-    if target.route.error is not None:
-        yield "", "unknown", target.route.error.text
-    probed = {(facts.host, facts.address) for facts in target.endpoints}
-    for host in target.route.hosts:
-        names = (host.name, host.canonical_name)
-        missing = [text for text in host.addresses if not any((name, text) in probed for name in names)]
-        if missing:
-            yield host.name, "unknown", f"not probed: {', '.join(missing)}"
-        left_alone = host.error is not None and host.error.status == "ignored"
-        if host.error is not None and (host.error.temporary or host.addresses or host.refused_addresses or left_alone):
-            yield host.name, "unknown", host.error.text
-        elif host.refused_addresses:
-            yield host.name, "unknown", f"not public, and not dialled: {', '.join(host.refused_addresses)}"
 
 
 def _endpoint(facts: EndpointFacts) -> str:

@@ -1,0 +1,231 @@
+"""The files of a Postfix that is judged on paper: main.cf or `postconf -n`, master.cf, certificates, lookup tables."""
+
+from __future__ import annotations
+
+import base64
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mxprobe.errors import InvalidSetting
+from mxprobe.mta.postfix.configuration import (
+    MAX_TEXT,
+    Configuration,
+    Place,
+    Remark,
+    Setting,
+    overrides,
+    read_main_cf,
+    read_postconf_n,
+)
+from mxprobe.mta.postfix.defaults import Parameters
+from mxprobe.mta.postfix.names import check_names
+from mxprobe.mta.postfix.services import Service, client_service, read_master_cf, server_service
+from mxprobe.mta.postfix.version import PostfixVersion, parse_version
+from mxprobe.tls.openssl_catalogue import GENERATIONS, Generation, generation
+from mxprobe.verdict import checks
+
+if TYPE_CHECKING:
+    from mxprobe.cli.check import Request
+
+MAX_FILE = 4_000_000
+"""Bytes of a file that are read: a main.cf has some ten thousand, a chain too. A device or a log would be endless."""
+
+MAX_TABLE = 50_000_000
+"""Bytes of a lookup table: a policy for each of a million domains, some of which have a fingerprint."""
+
+MAX_CERTIFICATES = 100
+"""Certificates that are read of one file."""
+
+_DEFAULTS = {"config_directory": "/etc/postfix", "default_database_type": "hash"}
+
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----(.*?)-----END \1-----", re.DOTALL)
+_CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostfixOnPaper:
+    """A configuration with what it means nothing without: the version of its Postfix, and of the OpenSSL under it.
+
+    `service` is the one of master.cf whose options count; None without a master.cf. `directory` is where the file is.
+    """
+
+    configuration: Configuration
+    postfix: PostfixVersion
+    openssl: Generation
+    directory: Path
+    service: Service | None = None
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def parameters(self) -> Parameters:
+        """Its parameters, defaults included."""
+        return Parameters(configuration=self.configuration, postfix=self.postfix, openssl=self.openssl)
+
+    def __str__(self) -> str:
+        """As in the first line of a report."""
+        return f"{self.configuration.source} (Postfix {self.postfix} on OpenSSL {self.openssl})"
+
+
+def postfix_on_paper(request: Request, *, client: bool, main_cf: str | None = None) -> PostfixOnPaper:
+    """What the options of a check name. `client` is whose service of master.cf counts: that of smtp(8), or of smtpd(8).
+
+    `main_cf` stands in the place of that of the options, and of what ``-o`` says over it: another configuration of the
+    same machine.
+
+    Raises:
+        InvalidSetting: a file cannot be read or is wrong, or something is missing that nothing can be told without.
+    """
+    postfix = parse_version(_stated("--postfix", request.postfix, "such as 3.7, or 2.6.6"))
+    openssl = generation(_stated("--openssl", request.openssl, ", ".join(GENERATIONS)))
+    named = main_cf or request.main_cf
+    if main_cf is None and request.main_cf is not None and request.postconf is not None:
+        raise InvalidSetting("--postconf", "it stands in the place of --main-cf: only one of them can count")
+    if named is not None:
+        configuration, directory = read_main_cf(read_file(named, MAX_FILE), named), Path(named).parent
+    elif request.postconf is not None:
+        where = "standard input" if request.postconf == "-" else request.postconf
+        text = _standard_input() if request.postconf == "-" else read_file(request.postconf, MAX_FILE)
+        configuration, directory = read_postconf_n(text, where), Path("/etc/postfix")
+    else:
+        raise InvalidSetting("--main-cf", "it is missing, or --postconf", "a main.cf, or what postconf -n printed")
+    service = _service(request, client=client)
+    if service is not None:
+        configuration = configuration.overridden(service.overrides)
+    if main_cf is None:
+        configuration = configuration.overridden(overrides(request.overrides))
+    configuration = _with_defaults(configuration)
+    remarks = (*configuration.remarks, *check_names(configuration, postfix))
+    return PostfixOnPaper(
+        configuration=configuration,
+        postfix=postfix,
+        openssl=openssl,
+        directory=directory,
+        service=service,
+        remarks=remarks,
+    )
+
+
+def read_file(name: str, limit: int) -> str:
+    """The text of a file: UTF-8, with bytes that are none of it kept as they are (PEP 383).
+
+    Raises:
+        InvalidSetting: it cannot be read, or is longer than `limit` bytes.
+    """
+    return _decoded(_read_bytes(name, limit))
+
+
+def certificate_chains(name: str, where: str, *, several: bool = False) -> tuple[tuple[bytes, ...], ...]:
+    """The chains of a PEM file, DER, each with its own certificate first; with `several`, each key begins another one,
+    as in `smtpd_tls_chain_files`.
+
+    Raises:
+        InvalidSetting: it cannot be read, or has no certificate in it.
+    """
+    chains: list[list[bytes]] = [[]]
+    try:
+        data = _read_bytes(name, MAX_FILE)
+    except InvalidSetting as error:
+        raise InvalidSetting(where, f"{name} {error.problem}") from error
+    for label, body in _PEM.findall(data)[: 2 * MAX_CERTIFICATES]:
+        if label in _CERTIFICATES:
+            try:
+                chains[-1].append(base64.b64decode(b"".join(body.split()), validate=True))
+            except ValueError as error:
+                raise InvalidSetting(where, f"{name} has a certificate that is not whole: {error}") from error
+        elif several and label.endswith(b"PRIVATE KEY") and chains[-1]:
+            chains.append([])
+    found = tuple(tuple(chain[:MAX_CERTIFICATES]) for chain in chains if chain)
+    if not found:
+        raise InvalidSetting(
+            where, f"{name} has no certificate in it", "a PEM file, the server's own certificate first"
+        )
+    return found
+
+
+def check_place(place: Place | None) -> checks.Place | None:
+    """A place as checks have it; None for what was said on the command line, which has no line to look at."""
+    return None if place is None or place.file.startswith("-") else checks.Place(file=place.file, line=place.line)
+
+
+class TableFiles:
+    """Where the texts of lookup tables are. A path below /etc/postfix (or `config_directory`) is first looked for
+    beside the main.cf that is judged: a new one mostly comes with its tables."""
+
+    def __init__(self, paper: PostfixOnPaper) -> None:
+        self._directory = paper.directory
+        self._configured = Path(paper.configuration.get("config_directory") or "/etc/postfix")
+
+    def read(self, name: str) -> tuple[str, str]:
+        """The text of a table's source, and the file that it is from.
+
+        Raises:
+            OSError: there is none that can be read.
+            InvalidSetting: it is far too long.
+        """
+        path = Path(name)
+        if "\0" in name:
+            raise OSError(0, "a NUL byte in its name")
+        if path.is_relative_to(self._configured):
+            beside = self._directory / path.relative_to(self._configured)
+            if beside.is_file():
+                path = beside
+        elif not path.is_absolute() and (self._directory / path).is_file():
+            path = self._directory / path
+        if not path.is_file():
+            raise OSError(2, "there is no such file")
+        with path.open("rb") as file:
+            data = file.read(MAX_TABLE + 1)
+        if len(data) > MAX_TABLE:
+            raise InvalidSetting(str(path), f"it is longer than {MAX_TABLE} bytes")
+        return _decoded(data), str(path)
+
+
+def _with_defaults(configuration: Configuration) -> Configuration:
+    """With what paths of tables mostly refer to, which has defaults that are not about TLS (postconf(5))."""
+    missing = [(name, value) for name, value in _DEFAULTS.items() if configuration.written(name) is None]
+    place = Place(file=configuration.source)
+    more = (Setting(name=name, value=value, place=place) for name, value in missing)
+    return configuration.overridden((*more, *configuration.settings.values()))
+
+
+def _stated(option: str, value: str | None, allowed: str) -> str:
+    if value is None:
+        raise InvalidSetting(option, "it is missing: what a main.cf means depends on it", allowed)
+    return value
+
+
+def _service(request: Request, *, client: bool) -> Service | None:
+    if request.master_cf is None:
+        if request.service is not None:
+            raise InvalidSetting("--service", "it names a service of --master-cf, which is missing")
+        return None
+    services = read_master_cf(read_file(request.master_cf, MAX_FILE), request.master_cf)
+    if client:
+        return client_service(services, request.service or "smtp")
+    return server_service(services, request.service or "smtpd")
+
+
+def _standard_input() -> str:
+    data = sys.stdin.buffer.read(MAX_TEXT + 1)
+    if len(data) > MAX_TEXT:
+        raise InvalidSetting("--postconf", f"standard input is longer than {MAX_TEXT} bytes")
+    return _decoded(data)
+
+
+def _read_bytes(name: str, limit: int) -> bytes:
+    try:
+        with open(name, "rb") as file:
+            data = file.read(limit + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise InvalidSetting(name, f"cannot be read: {reason or error}") from error
+    if len(data) > limit:
+        raise InvalidSetting(name, f"it is longer than {limit} bytes")
+    return data
+
+
+def _decoded(data: bytes) -> str:
+    return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")

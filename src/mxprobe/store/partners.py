@@ -1,0 +1,357 @@
+"""All partners that the store knows, one after the other, as far as what decides about TLS with them is concerned.
+
+A gate that runs before each reload reads ten thousand of them: it does not wait for the libraries behind the store,
+and what servers have in common is decoded once. What a field means is said in `mxprobe.facts`, and nowhere else: what
+is left out here has its default.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from functools import cache
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from urllib.parse import quote
+
+from mxprobe.errors import NewerDatabase, StoreError
+from mxprobe.facts import EndpointFacts, ProtocolFacts, Suite
+from mxprobe.routing.route import Route
+from mxprobe.store.location import sqlite_path
+from mxprobe.terms import PROTOCOLS, Endpoint, Protocol
+from mxprobe.trust.certificate import Certificate
+from mxprobe.verdict.outbound import Partner, PartnerServer
+
+MAX_ALIKE = 1024
+"""Decoded pieces kept of each kind: partners have some dozens of different servers, and no number of them may fill the
+memory."""
+
+_BUSY_SECONDS = 30.0
+
+_MIGRATIONS = Path(__file__).with_name("migrations") / "versions"
+
+# As `results.Store.latest` has it: of each next-hop the complete before the incomplete, then the newest scan. Facts are
+# not among it, so that nothing large is sorted.
+_PARTNERS = """
+    WITH ranked AS (
+        SELECT target.id, row_number() OVER (PARTITION BY next_hop ORDER BY EXISTS (
+            SELECT 1 FROM target_endpoint JOIN endpoint ON endpoint.id = target_endpoint.endpoint_id
+            WHERE target_endpoint.target_id = target.id AND endpoint.facts IS NULL
+        ), scan_id DESC) AS rank
+        FROM target WHERE route IS NOT NULL
+    )
+    SELECT target.id, target.next_hop, target_endpoint.endpoint_id
+    FROM ranked JOIN target ON target.id = ranked.id
+    LEFT JOIN target_endpoint ON target_endpoint.target_id = target.id
+    WHERE ranked.rank = 1
+    ORDER BY target.scan_id DESC, target.position, target.id, target_endpoint.position
+"""
+_ROUTE = "SELECT route FROM target WHERE id = ?"
+_ENDPOINT = "SELECT host, address, port, service, facts FROM endpoint WHERE id = ?"
+
+
+def partners(url: str, *, trust: bool = False) -> Iterator[Partner]:
+    """The newest that is known of every next-hop that ever was scanned, in a stream; nothing is written.
+
+    `trust` brings what verification found, too.
+
+    Raises:
+        NewerDatabase: a newer mxprobe wrote it.
+        StoreError: it cannot be opened or read, or is no database of mxprobe.
+    """
+    path = sqlite_path(url)
+    if path.is_dir():
+        raise StoreError(f"{url}: {path} is a directory")
+    if not path.exists():
+        raise StoreError(f"{url}: there is no such database; mxprobe scan makes it")
+    try:
+        with closing(_connected(path)) as connection:
+            _check_schema(connection, url)
+            yield from _Reading(connection, trust=trust).partners()
+    except sqlite3.Error as error:
+        raise StoreError(f"{url}: {_one_line(error)}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(f"{url}: what it holds cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    # See `opening._location`: with a connection that cannot write, files would be left behind beside a WAL database.
+    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    uri = f"file:{quote(str(path))}?mode={'rw' if writable else 'ro'}"
+    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+    connection.execute("PRAGMA query_only=ON")
+    return connection
+
+
+def _check_schema(connection: sqlite3.Connection, url: str) -> None:
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if "alembic_version" not in names:
+        if names:
+            raise StoreError(f"{url}: this is a database, but not one of mxprobe")
+        raise StoreError(f"{url}: the database is empty; mxprobe scan fills it")
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    known, newest = _revisions()
+    if row is None or row[0] not in known:
+        raise NewerDatabase(url, str(row[0] if row else None), newest)
+    if row[0] != newest:
+        raise StoreError(f"{url}: the database has the older schema {row[0]}; mxprobe scan brings it up to date")
+
+
+def _revisions() -> tuple[frozenset[str], str]:
+    """All schemas that this version knows, and the newest, without the library that makes them."""
+    after: dict[str, str] = {}
+    for file in _MIGRATIONS.glob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        named = dict(re.findall(r'^(revision|down_revision)\b.*?=\s*"([^"]+)"', text, re.M))
+        if "revision" in named:
+            after[named["revision"]] = named.get("down_revision", "")
+    (newest,) = after.keys() - set(after.values())
+    return frozenset(after), newest
+
+
+def _one_line(error: sqlite3.Error) -> str:
+    match said := str(error).splitlines()[0] if str(error) else type(error).__name__:
+        case "file is not a database":
+            return "the file is not a database"
+        case "database is locked":
+            return f"another process has kept the database locked for {_BUSY_SECONDS:.0f} seconds"
+        case "unable to open database file":
+            return "the database cannot be opened: no permission for it or its directory"
+    return said
+
+
+# The fields from which a partner is judged, in the order in which they are written, and the one behind each.
+_TLS = ("natural", "profiles", "features", "quirks", "certificate_kinds")
+_TRUST = ("certificates", "verification", "name_match")
+_BEFORE = {
+    "starttls": "early_bytes",
+    "server_name": "protocols",
+    "protocols": "natural",
+    "natural": "handshake_error",
+    "certificates": "verification",
+    "verification": "name_match",
+    "name_match": "profiles",
+    "profiles": "endings",
+}
+_BEHIND = {"features": "quirks", "quirks": "certificate_kinds", "certificate_kinds": "sweep"}
+_LARGE = ("groups", "schemes", "dh", "families")
+_KEY = re.compile(r'"key":"([^"\\]*)"')
+
+
+class _Reading:
+    """Decodes rows, and remembers what it has decoded."""
+
+    def __init__(self, connection: sqlite3.Connection, *, trust: bool) -> None:
+        self._connection = connection
+        self._trust = trust
+        self._kinds: dict[tuple[object, ...], tuple[int, EndpointFacts]] = {}
+        self._versions: dict[str, tuple[int, ProtocolFacts]] = {}
+        self._alike: dict[tuple[str, ...], tuple[int, ProtocolFacts]] = {}
+        self._suites: dict[str, Suite] = {}
+        self._parts: dict[tuple[str, str], Any] = {}
+        self._numbers = 0
+
+    def partners(self) -> Iterator[Partner]:
+        """The partners, in the order of the scans."""
+        for (id, next_hop), behind in groupby(self._connection.execute(_PARTNERS), key=itemgetter(0, 1)):
+            (route,) = self._connection.execute(_ROUTE, (id,)).fetchone()
+            servers = tuple(self._server(endpoint_id) for _, _, endpoint_id in behind if endpoint_id is not None)
+            yield Partner(next_hop=next_hop, route=decoder(Route)(json.loads(route)), servers=servers)
+
+    def _server(self, endpoint_id: int) -> PartnerServer:
+        host, address, port, service, text = self._connection.execute(_ENDPOINT, (endpoint_id,)).fetchone()
+        endpoint = Endpoint(host=host, address=address, port=port, service=service)
+        if text is None:
+            return PartnerServer(endpoint=endpoint)
+        pieces = _pieces(text)
+        kind, facts = self._kind(pieces)
+        if not self._trust:
+            return PartnerServer(endpoint=endpoint, kind=kind, facts=facts)
+        return PartnerServer(
+            endpoint=endpoint,
+            kind=kind,
+            facts=facts,
+            **{name: _decoder_of(EndpointFacts, name)(json.loads(pieces[name])) for name in _TRUST},
+        )
+
+    def _kind(self, pieces: Mapping[str, str]) -> tuple[int, EndpointFacts]:
+        """The facts of a server like this one. Of its certificates they say no more than what keys they have, and
+        nothing of how many hellos it took, and in which words STARTTLS was granted."""
+        keys = tuple(_KEY.findall(pieces["certificates"]))
+        named = pieces["server_name"] != "null"
+        starttls = pieces["starttls"].partition(',"reply":')[0].removesuffix("}") + "}"
+        versions = self._protocols(pieces["protocols"])
+        others = {name: pieces[name] for name in _TLS}
+        known = (named, starttls, *keys, *((name, version[0]) for name, version in versions.items()), *others.values())
+        found = self._kinds.get(known)
+        if found is None:
+            facts = EndpointFacts(
+                host="",
+                address="",
+                port=0,
+                server_name="" if named else None,
+                started_at=datetime.fromtimestamp(0, UTC),
+                starttls=self._part(EndpointFacts, "starttls", starttls),
+                protocols={name: version[1] for name, version in versions.items()},
+                certificates=tuple(Certificate(sha256="", key=key) for key in keys),
+                **{name: self._part(EndpointFacts, name, text) for name, text in others.items()},
+            )
+            found = self._number(), facts
+            _keep(self._kinds, known, found)
+        return found
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def _part(self, kind: Any, name: str, text: str) -> Any:
+        known = name, text
+        if known not in self._parts:
+            _keep(self._parts, known, _decoder_of(kind, name)(json.loads(text)))
+        return self._parts[known]
+
+    def _protocols(self, text: str) -> dict[Protocol, tuple[int, ProtocolFacts]]:
+        """Each version with a number that is the same for what is equal."""
+        places = sorted((place, name) for name in PROTOCOLS if (place := text.find(f'"{name}":{{"state":')) >= 0)
+        ends = [place - 1 for place, _ in places[1:]] + [len(text) - 1]
+        return {
+            name: self._version(text[place + len(name) + 3 : end])
+            for (place, name), end in zip(places, ends, strict=False)
+        }
+
+    def _version(self, text: str) -> tuple[int, ProtocolFacts]:
+        found = self._versions.get(text)
+        if found is None:
+            found = self._version_of_parts(text)
+            _keep(self._versions, text, found)
+        return found
+
+    def _version_of_parts(self, text: str) -> tuple[int, ProtocolFacts]:
+        """One version, put together of parts that others have too. One that is written in another way is by itself."""
+        start, begin, rest = text.partition(',"suites":[')
+        suites, end, rest = rest.partition('],"order":')
+        order, hellos, undecided = rest.partition(',"hellos":')
+        places = [undecided.find(f',"{name}":') for name in ("undecided", *_LARGE)]
+        if not (begin and end and hellos) or -1 in places or sorted(places) != places:
+            return self._number(), decoder(ProtocolFacts)(json.loads(text))
+        alike = start, suites, order, undecided[places[0] :]
+        found = self._alike.get(alike)
+        if found is None:
+            small = json.loads(f'{start},"order":{order}{undecided[places[0] : places[1]]}}}')
+            parts = zip(_LARGE, places[1:], [*places[2:], len(undecided) - 1], strict=True)
+            found = (
+                self._number(),
+                ProtocolFacts(
+                    **small | {"undecided": tuple(small["undecided"])},
+                    suites=tuple([self._suites.get(each) or self._suite(each) for each in suites.split("},{") if each]),
+                    **{
+                        name: self._part(ProtocolFacts, name, undecided[at + len(name) + 4 : to])
+                        for name, at, to in parts
+                    },
+                ),
+            )
+            _keep(self._alike, alike, found)
+        return found
+
+    def _suite(self, text: str) -> Suite:
+        """A suite, of which our own names and numbers are all that there is."""
+        found: Suite = decoder(Suite)(json.loads("{" + text.removeprefix("{").removesuffix("}") + "}"))
+        _keep(self._suites, text, found)
+        return found
+
+
+def _keep(kept: dict[Any, Any], key: Any, value: Any) -> None:
+    if len(kept) >= MAX_ALIKE:
+        kept.clear()
+    kept[key] = value
+
+
+@cache
+def _decoder_of(kind: Any, name: str) -> Callable[[Any], Any]:
+    return decoder(get_type_hints(kind)[name])
+
+
+def _pieces(text: str) -> Mapping[str, str]:
+    """The JSON of each field that counts, cut out of the whole: only some of it is decoded, and that once.
+
+    What is between two quotation marks has none itself, so that a name with what stands around it is that field. Some
+    fields have names of a peer's making within: what comes before these is sought from the front, the rest from behind.
+    """
+    found: dict[str, str] = {}
+    position = 0
+    for name, following in _BEFORE.items():
+        position = text.find(f',"{name}":', position)
+        end = text.find(f',"{following}":', position)
+        if position < 0 or end < 0:
+            return _decoded_pieces(text)
+        found[name] = text[position + len(name) + 4 : end]
+        position = end
+    end = len(text)
+    for name, following in reversed(_BEHIND.items()):
+        end = text.rfind(f',"{following}":', position, end)
+        start = text.rfind(f',"{name}":', position, end)
+        if start < 0 or end < 0:
+            return _decoded_pieces(text)
+        found[name] = text[start + len(name) + 4 : end]
+    return found
+
+
+def _decoded_pieces(text: str) -> Mapping[str, str]:
+    """The same where the text is in another order, or without fields that it did not have when it was written."""
+    document = json.loads(text)
+    empty: dict[str, Any] = {"protocols": {}, "certificates": [], "profiles": [], "certificate_kinds": {}}
+    return {
+        name: json.dumps(document.get(name, empty.get(name)), separators=(",", ":"))
+        for name in (*_TLS, *_TRUST, "server_name")
+    }
+
+
+@cache
+def decoder(kind: Any) -> Callable[[Any], Any]:
+    """What makes a value of this type of what `json` gives, for the types that facts are made of.
+
+    Fields that are not there have their defaults. Nothing is checked: the store holds what `mxprobe.facts` wrote.
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if is_dataclass(kind) and isinstance(kind, type):
+        hints = get_type_hints(kind)
+        of_fields = {field.name: decoder(hints[field.name]) for field in fields(kind)}
+        changing = tuple((name, way) for name, way in of_fields.items() if way is not _as_it_is)
+
+        def instance(value: dict[str, Any]) -> Any:
+            for name, way in changing:
+                if name in value:
+                    value[name] = way(value[name])
+            return kind(**value)
+
+        return instance
+    if origin is tuple:
+        item = decoder(arguments[0])
+        return tuple if item is _as_it_is else lambda value: tuple(map(item, value))
+    if origin is dict:
+        item = decoder(arguments[1])
+        return _as_it_is if item is _as_it_is else lambda value: {key: item(each) for key, each in value.items()}
+    if origin in (Union, UnionType):
+        inner = [each for each in arguments if each is not NoneType and get_origin(each) is not Literal]
+        if not inner:
+            return _as_it_is
+        some = decoder(inner[0])
+        if some is _as_it_is:
+            return some
+        return lambda value: None if value is None else some(value)
+    if kind is datetime:
+        return datetime.fromisoformat
+    return _as_it_is
+
+
+def _as_it_is(value: Any) -> Any:
+    return value

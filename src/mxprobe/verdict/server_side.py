@@ -1,0 +1,146 @@
+"""What facts say of one version of a server, as numbers: what it takes, what it refuses, and what is open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mxprobe.facts import EndpointFacts, Listing, Order, ProtocolFacts
+from mxprobe.terms import CertificateKind, Protocol, State
+from mxprobe.tls.code_points import GROUPS, SCHEMES, TLS12_GROUPS, TLS13_GROUPS
+from mxprobe.tls.families import weaknesses_of
+from mxprobe.tls.groups import FFDHE, HYBRIDS, OTHER_TLS13_GROUPS
+from mxprobe.tls.signing_keys import kind_of_key
+from mxprobe.tls.suites import candidates, suite, suite_named
+from mxprobe.tls.weak_suites import Weakness
+
+_GROUP_NUMBERS: Final = {name: number for number, name in GROUPS.items()}
+_SCHEME_NUMBERS: Final = {name: number for number, name in SCHEMES.items()}
+_ASKED_TLS13: Final = frozenset((*HYBRIDS, *TLS13_GROUPS, *OTHER_TLS13_GROUPS))
+_ASKED_BEFORE: Final = frozenset((*TLS12_GROUPS, *FFDHE))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A list of the server: the code points that it takes, whose `order` it goes by, and whether that is `complete`.
+
+    `in_its_order` is whether they stand in an order of the server's own, whether or not it goes by that.
+    """
+
+    numbers: tuple[int, ...] = ()
+    order: Order = "unknown"
+    complete: bool = False
+    in_its_order: bool = False
+
+    def takes(self, number: int) -> State:
+        """Whether the server takes this one."""
+        if number in self.numbers:
+            return "yes"
+        return "no" if self.complete else "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerVersion:
+    """What is known of a server in one version that it accepts.
+
+    `suites` are those that it takes; `selected` those of them that it was not seen to go on with. `kinds` are the kinds
+    of its keys; `curves` those of its certificates on an elliptic curve, as far as certificates were seen. `own_field`
+    is whether it has a finite field for DHE that no list of the client's decides.
+    """
+
+    protocol: Protocol
+    suites: Taken
+    selected: frozenset[int]
+    groups: Taken
+    schemes: Taken
+    kinds: Mapping[CertificateKind, State]
+    curves: tuple[str, ...]
+    own_field: bool
+    weak: Mapping[Weakness, State]
+
+    def takes_suite(self, number: int) -> State:
+        """Whether the server takes a suite in this version. What nobody has registered was not asked."""
+        known = self.suites.takes(number)
+        if known == "unknown" and any(self.weak.get(each) == "no" for each in weaknesses_of(number)):
+            return "no"
+        if known == "yes" or number in candidates(self.protocol):
+            return known
+        # A suite of the other kind of version is picked by nobody here.
+        return "no" if suite(number).iana or suite(number).openssl else "unknown"
+
+    def takes_group(self, number: int) -> State:
+        """Whether the server agrees on keys in a group; one that is not for this version is never taken."""
+        if self.protocol != "TLSv1.3" and number not in _ASKED_BEFORE:
+            return "no"
+        if self.protocol == "TLSv1.3" and number not in _ASKED_TLS13:
+            return "no" if number in GROUPS else "unknown"
+        return self.groups.takes(number)
+
+    def has_kind(self, kinds: Iterable[CertificateKind]) -> State:
+        """Whether the server has a key of one of these kinds."""
+        states = {self.kinds.get(kind, "unknown") for kind in kinds}
+        return "yes" if "yes" in states else "unknown" if "unknown" in states else "no"
+
+
+def server_version(facts: EndpointFacts, protocol: Protocol) -> ServerVersion:
+    """What the facts say of this version, which they show to be accepted."""
+    seen = facts.protocols.get(protocol) or ProtocolFacts(state="accepted")
+    numbers = [int(each.id, 16) for each in seen.suites]
+    natural = facts.natural if facts.natural and facts.natural.protocol == protocol else None
+    finished = natural is not None and natural.reached == "handshake-complete"
+    shown = suite_named(natural.suite) if natural else None
+    if shown is not None and shown.number not in numbers:
+        numbers.append(shown.number)
+    group = _GROUP_NUMBERS.get(natural.group or "") if natural else None
+    return ServerVersion(
+        protocol=protocol,
+        suites=Taken(numbers=tuple(numbers), order=seen.order, complete=seen.complete),
+        selected=frozenset(
+            int(each.id, 16)
+            for each in seen.suites
+            if each.reached == "selected" and not (finished and natural and each.name == natural.suite)
+        ),
+        groups=_taken(seen.groups, _GROUP_NUMBERS, () if group is None else (group,), facts.computed_from is not None),
+        schemes=_taken(seen.schemes, _SCHEME_NUMBERS),
+        kinds=_kinds(facts),
+        curves=tuple(each.key[3:] for each in facts.certificates if each.key.startswith("EC ")),
+        own_field=any(not (field.name or "").startswith("ffdhe") for field in seen.dh),
+        weak=seen.families,
+    )
+
+
+def _taken(
+    listing: Listing | None, numbers: Mapping[str, int], shown: tuple[int, ...] = (), on_paper: bool = False
+) -> Taken:
+    if listing is None:
+        return Taken(numbers=shown)
+    listed = tuple(number for name in listing.names if (number := _number(name, numbers)) is not None)
+    more = tuple(number for number in shown if number not in listed)
+    complete = listing.complete and listing.state != "unknown"
+    return Taken(
+        numbers=listed + more,
+        order="unknown" if more else listing.order,
+        complete=complete and not more,
+        in_its_order=on_paper or listing.order == "server",
+    )
+
+
+def _number(name: str, numbers: Mapping[str, int]) -> int | None:
+    """The code point of a name; one that has none goes by its number, such as ``0x1234``."""
+    known = numbers.get(name)
+    if known is not None:
+        return known
+    try:
+        return int(name, 16) if name.startswith("0x") else None
+    except ValueError:
+        return None
+
+
+def _kinds(facts: EndpointFacts) -> dict[CertificateKind, State]:
+    """Of which kinds the server has keys: as was asked, else those of the certificates that were seen."""
+    found: dict[CertificateKind, State] = {kind: seen.state for kind, seen in facts.certificate_kinds.items()}
+    for certificate in facts.certificates:
+        if (kind := kind_of_key(certificate.key)) is not None:
+            found[kind] = "yes"
+    return found

@@ -1,0 +1,45 @@
+"""The recorder of mxprobe in a thread, for clients that block: it keeps the first hello that comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import Queue
+
+from mxprobe.network.recording import Recorded, RecordingSettings, record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorder:
+    """A recorder that listens on `port` of 127.0.0.1; `noted` has its lines so far."""
+
+    port: int
+    noted: list[str]
+    future: Future[Recorded | None]
+
+    def recorded(self) -> Recorded:
+        """The hello, as soon as it came.
+
+        Raises:
+            RuntimeError: none came.
+        """
+        found = self.future.result()
+        if found is None:
+            raise RuntimeError("no hello came: " + "; ".join(self.noted))
+        return found
+
+
+@contextmanager
+def recorder(*, smtps: bool = False, timeout_seconds: float = 60.0) -> Iterator[Recorder]:
+    """Listen on a free port of 127.0.0.1 until a hello has come, or the time is over."""
+    settings = RecordingSettings(smtps=smtps, timeout_seconds=timeout_seconds)
+    noted: list[str] = []
+    ports: Queue[int] = Queue()
+    with ThreadPoolExecutor(1, "recorder") as pool:
+        future = pool.submit(
+            lambda: asyncio.run(record(settings, listening=lambda _, port: ports.put(port), noted=noted.append))
+        )
+        yield Recorder(port=ports.get(timeout=10), noted=noted, future=future)
