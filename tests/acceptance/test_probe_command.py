@@ -427,11 +427,15 @@ def test_a_profile_is_found_in_probes_toml_by_its_name(next_hop: str, tmp_path: 
 
 KINDS = {
     # A kind with what it is read from, what that holds, and the suite that `tls_server` has to pick, None for none.
-    "postfix:main.cf": ("smtp_tls_security_level = may\nsmtp_tls_protocols = TLSv1.2\n", None),
-    "postfix:old.cf": (
-        "smtp_tls_security_level = encrypt\nsmtp_tls_mandatory_protocols = !TLSv1.3\nsmtp_tls_mandatory_ciphers = medium\n",
-        "AES256-SHA256",
+    "postfix:main.cf": (
+        "smtp_tls_security_level = may\nsmtp_tls_protocols = !TLSv1.3\n",
+        "ECDHE-RSA-AES256-GCM-SHA384",
     ),
+    "postfix:weak.cf": (
+        "smtp_tls_security_level = encrypt\nsmtp_tls_mandatory_protocols = !TLSv1.3\nsmtp_tls_exclude_ciphers=ECDHE",
+        "AES128-SHA",
+    ),
+    "postfix:old.cf": ("smtp_tls_security_level = may\nsmtp_tls_protocols = <=TLSv1.1\n", None),
     "gnutls:NORMAL": ("", "TLS_AES_256_GCM_SHA384"),
     "gnutls:NONE:+VERS-TLS1.2:+RSA:+AES-128-CBC:+SHA1:+SIGN-ALL:+COMP-NULL": ("", "AES128-SHA"),
 }

@@ -18,6 +18,7 @@ import pytest
 from acceptance import json_schema
 from acceptance.command import Done, command, complaint, environment, mxprobe
 from acceptance.world import address_of, configuration, late_server, name_server
+from mxprobe.mta.senders import senders
 from servers.running import RunningServer
 from servers.smtp_front import Front, Script, smtp_front
 
@@ -67,6 +68,36 @@ def lab(tmp_path: Path, front: Front) -> Iterator[Lab]:
     script = Script(banner="421 4.7.0 limited-mx.test Error: too many connections")
     with smtp_front(script=script) as limited, name_server(*records) as names:
         yield Lab(directory=tmp_path, front=front, limited=limited, resolver=address_of(names))
+
+
+def test_profiles_of_every_kind_are_asked_with_and_kept(lab: Lab) -> None:
+    (lab.directory / "main.cf").write_text("smtp_tls_security_level = may\nsmtp_tls_protocols = <=TLSv1.1\n")
+    (lab.directory / "exim.conf").write_text(
+        "begin transports\nremote:\n  driver = smtp\n  tls_require_ciphers = kRSA\n"
+    )
+    kinds: dict[str, dict[str, object]] = {
+        "postfix": {"postfix": "main.cf", "postfix_version": "3.7", "openssl": "3.0"},
+        "exim": {"exim": "exim.conf", "openssl": "1.1.1"},
+        "strings": {"tls_require_ciphers": "kRSA", "openssl_options": "+no_tlsv1", "openssl": "1.0.2"},
+        "gnutls": {"gnutls": "NORMAL:-VERS-TLS1.3"},
+        "sender": {"sender": senders()[0].name},
+    }
+    groups = {name: {"next_hops": [lab.one], "profile": name} for name in kinds}
+    settings = {"resolver": lab.resolver, "probe": {"depth": "quick"}, "profiles": kinds}
+    path = configuration(lab.directory, groups, **settings)  # type: ignore[arg-type]
+    scanned = mxprobe("scan", "--config", path, "--format", "json")
+    assert not scanned.err, scanned.err
+    (target,) = scanned.document["targets"]
+    asked = {answer["profile"]: answer["suite"] for answer in target["endpoints"][0]["profiles"]}
+    assert asked.pop("sender") is not None
+    assert asked == {
+        "postfix": None,
+        "exim": "TLS_AES_256_GCM_SHA384",
+        "strings": "AES128-SHA",
+        "gnutls": "ECDHE-RSA-AES256-GCM-SHA384",
+    }
+    again = mxprobe("scan", "--config", path, "--format", "json")
+    assert {answer["suite"] for answer in again.document["targets"][0]["endpoints"][0]["profiles"]} >= {"AES128-SHA"}
 
 
 def test_a_scan_keeps_what_it_found_and_show_says_the_same(lab: Lab, ca_path: Path) -> None:

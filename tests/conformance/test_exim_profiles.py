@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 import mxprobe
 from mxprobe import Limits, ProbeSettings
 from mxprobe.errors import InvalidSetting
-from mxprobe.mta.exim.client import openssl_strings_profile
+from mxprobe.mta.exim.client import openssl_strings_profile, priority_of
 from mxprobe.mta.exim.configuration import Configuration, literal, read_exim
 from mxprobe.mta.exim.server import gnutls_server_profile, openssl_server_profile, server_priority_of
+from mxprobe.mta.gnutls import client_profile
 from mxprobe.mta.hello import profile_of_hello
 from mxprobe.mta.profile import Profile, ServerProfile
 from mxprobe.schedule.profiles import gnutls_listing
@@ -27,7 +28,7 @@ from servers.exim import exim_server
 from servers.openssl_server import openssl_server
 from servers.recorder import recorder
 from servers.running import RunningServer, certificate
-from servers.sending import command_sends
+from servers.sending import command_sends, exim_sends
 from servers.smtp_front import smtp_front
 from servers.unpacked import own_world, unpacked
 
@@ -258,6 +259,26 @@ def test_a_swept_exim_accepts_what_its_profile_says(
     assert orders == {computed.order}
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"tls_require_ciphers": "SECURE128:-VERS-TLS1.0:-VERS-TLS1.1"},
+        {"tls_require_ciphers": "NORMAL:-VERS-TLS1.3:+ANON-ECDH:+PSK"},
+        {"tls_require_ciphers": "PFS:-GROUP-ALL:+GROUP-SECP384R1:+GROUP-X25519"},
+    ],
+)
+def test_the_hello_of_exim_is_that_of_its_transport(options: Mapping[str, str]) -> None:
+    text = TRANSPORT + "".join(f"  {name} = {value}\n" for name, value in options.items())
+    configuration = read_exim(text, "exim.conf", lambda _: None, library="gnutls")
+    listing, _ = gnutls_listing(priority_of(configuration)[0])
+    computed = client_profile(listing, name="exim")
+    with recorder() as there, exim_sends(there.port, options):
+        hello = there.recorded().hello
+    stated = None if "TLSv1.3" in computed.protocols else computed.protocols
+    assert replace(profile_of_hello("exim", hello, protocols=stated), hello=None) == computed
+
+
 # What Exim hands to OpenSSL, and how OpenSSL's own programs are told the same. Exim sets the
 # oldest version itself, whatever openssl.cnf says; the security level of Debian is 2, so that it is told each time.
 OPTIONS = {
@@ -291,14 +312,14 @@ def test_the_hello_of_openssl_told_as_exim_tells_it_is_that_of_the_profile(ciphe
     computed = openssl_strings_profile(ciphers, options, openssl="3.0", name="exim")
     assert isinstance(computed, Profile)
     with recorder() as there:
-        said = command_sends(
+        command_sends(
             *("openssl", "s_client", "-starttls", "smtp", "-connect", f"127.0.0.1:{there.port}"),
             *("-cipher", ciphers.replace("_", "-"), "-min_protocol", "None", *switches(options)),
         )
         hello = there.recorded().hello
     stated = None if "TLSv1.3" in computed.protocols else computed.protocols
     sent = replace(profile_of_hello("exim", hello, protocols=stated), hello=None)
-    assert sent == replace(computed, source=""), said
+    assert sent == replace(computed, source="")
 
 
 SERVED = (

@@ -61,7 +61,7 @@ def test_the_hello_of_gnutls_cli_is_that_of_the_profile(priority: str) -> None:
     listing, _ = gnutls_listing(priority)
     computed = client_profile(listing, name="it", anonymous=True)
     with recorder() as there:
-        said = command_sends(
+        command_sends(
             *("gnutls-cli", "--starttls-proto=smtp", "--insecure", f"--port={there.port}"),
             *(f"--priority={priority}", "127.0.0.1"),
         )
@@ -69,7 +69,7 @@ def test_the_hello_of_gnutls_cli_is_that_of_the_profile(priority: str) -> None:
     # A hello without supported_versions does not tell how far down its sender goes: that is the library's word alone.
     stated = None if "TLSv1.3" in computed.protocols else computed.protocols
     sent = replace(profile_of_hello("it", hello, protocols=stated), hello=None)
-    assert sent == computed, said
+    assert sent == computed
 
 
 SERVERS: tuple[tuple[str, tuple[CertificateKind, ...]], ...] = (

@@ -49,7 +49,10 @@ def unrandomised(hello: bytes) -> ClientHello:
 
 @pytest.mark.parametrize(
     "name",
-    ["postfix-3.7-openssl-3.0", "postfix-3.7-openssl-3.0-secure", "python-3.11-smtplib", "openssl-3.0-s_client"],
+    [
+        *("postfix-3.7-openssl-3.0", "postfix-3.7-openssl-3.0-secure", "exim-4.96-gnutls-3.7"),
+        *("sendmail-8.17-openssl-3.0", "python-3.11-smtplib", "openssl-3.0-s_client", "gnutls-3.7-cli"),
+    ],
 )
 def test_what_was_recorded_is_what_is_sent_today(name: str) -> None:
     stored = sender(name)
@@ -297,6 +300,18 @@ HOSTILE: dict[str, tuple[bytes, bytes, str]] = {
     ),
     "empty records": (b"", b"\x16\x03\x01\x00\x00" * 100, "empty TLS records"),
     "a long record of SSLv2": (b"", b"\xff\xff" + bytes(0x7FFF), "no ClientHello"),
+    "a hello without suites": (
+        b"",
+        encode_client_hello(Offer(protocol="TLSv1.2", suites=()), random=bytes(32)),
+        "a hello of no use: it offers nothing",
+    ),
+    "a hello of no version": (
+        b"",
+        encode_client_hello(
+            Offer(protocol="TLSv1.2", suites=(0xC02F,), extensions=((43, b"\x02\x7f\x1c"),)), random=bytes(32)
+        ),
+        "a hello of no use: its hello offers no version that is known",
+    ),
     "half a hello": (b"", HELLO[:40], "gone without a whole hello"),
     "nothing": (b"", b"", "gone without"),
 }

@@ -47,7 +47,7 @@ def postfix_server(
     """Run a Postfix that only listens, on a free port of 127.0.0.1; several may run at a time.
 
     Opportunistic TLS with RSA and EC certificates (or those given) and, unless `opened_up`, Debian's own choice of
-    protocols and suites. `main_cf` adds parameters, or overrides them, and `services` lines to its `master.cf`. Its rate
+    protocols and suites. `main_cf` adds parameters, or overrides them, `services` lines to its `master.cf`. Its rate
     limits are off, and it accepts no mail to anywhere.
 
     Raises:

@@ -47,8 +47,11 @@ def postfix_sends(port: int, main_cf: Mapping[str, str] | None = None) -> Iterat
 
 
 @contextmanager
-def exim_sends(port: int) -> Iterator[None]:
-    """An Exim with nothing set that concerns TLS, that takes a message into its queue and delivers it."""
+def exim_sends(port: int, transport: Mapping[str, str] | None = None) -> Iterator[None]:
+    """An Exim that takes a message into its queue and delivers it by a transport with these options.
+
+    Unless they are given, nothing is set that concerns TLS.
+    """
     exim = unpacked("exim4-daemon-light") / "usr/sbin/exim4"
     with server_directory("exim") as directory:
         environment = own_world(directory, "Debian-exim")
@@ -57,7 +60,9 @@ def exim_sends(port: int) -> Iterator[None]:
         logs.mkdir()
         hand_over(spool, logs)
         configuration = directory / "exim.conf"
-        configuration.write_text(_EXIM.format(host=HOST_NAME, port=port, spool=spool, logs=logs))
+        options = "".join(f"\n  {name} = {value}" for name, value in (transport or {}).items())
+        text = _EXIM.format(host=HOST_NAME, port=f"{port}{options}", spool=spool, logs=logs)
+        configuration.write_text(text)
         command = (str(exim), "-C", str(configuration))
         command_sends(*command, "-odq", "-f", SENDER, RECIPIENT, given=MESSAGE, environment=environment)
         (header,) = (spool / "input").glob("*-H")

@@ -94,7 +94,7 @@ def probe(
     verify_depth: VerifyDepth = 9,
     profile: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME|PROTOCOLS:SUITES", help="What our MTA offers: its hello is sent once."),
+        typer.Option(metavar="NAME|PROTOCOLS:SUITES|KIND:WHAT", help="What our MTA offers: its hello is sent once."),
     ] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Where profiles are.")] = None,
     require: Require = None,
@@ -386,13 +386,13 @@ def profile_record(
 
 @profile_app.command("show")
 def profile_show(
-    profile: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A sender, or a profile file.")],
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A sender, or a profile file.")],
     output: Format = "text",
 ) -> None:
     """Show a sender or a profile file: what it offers, and where that is from."""
     from mxprobe.cli import profile as command
 
-    raise typer.Exit(command.show(profile, output))
+    raise typer.Exit(command.show(name, output))
 
 
 @app.command()

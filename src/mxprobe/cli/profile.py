@@ -45,7 +45,8 @@ def record(request: RecordRequest) -> int:
     # All that may be wrong is said before anybody connects: a client may come only once.
     address, port = _listen(request.listen)
     output = request.output
-    name = profile_name(request.name or (output.stem if output else "recorded"), "--name")
+    default = "recorded" if output is None else output.stem
+    name = profile_name(default if request.name is None else request.name, "--name")
     one_line(request.software, "--software")
     one_line(request.client, "--client")
     minimum = None if request.minimum is None else protocol(request.minimum, "--minimum")
@@ -53,8 +54,11 @@ def record(request: RecordRequest) -> int:
         raise InvalidSetting("--output", f"{output} exists", "a new file")
     if output is not None and not output.absolute().parent.is_dir():
         raise InvalidSetting("--output", f"{output.parent} is not a directory", "a new file")
-    if not is_loopback(address):
-        _say(f"warning: {address} may be reached from other machines; everybody there can connect")
+
+    def listening(address: str, port: int) -> None:
+        if not is_loopback(address):
+            _say(f"warning: {address} may be reached from other machines; everybody there can connect")
+        _say(f"listening on [{address}]:{port}" if ":" in address else f"listening on {address}:{port}")
 
     settings = RecordingSettings(
         address=address,
@@ -63,7 +67,7 @@ def record(request: RecordRequest) -> int:
         timeout_seconds=request.timeout,
         connections=request.connections,
     )
-    recorded = run_async(record_hello(settings, listening=_listening, noted=_say))
+    recorded = run_async(record_hello(settings, listening=listening, noted=_say))
     if recorded is None:
         _say(f"no hello came: none within {request.timeout:g} s, or of {request.connections} connections")
         return COULD_NOT_TELL
@@ -149,10 +153,6 @@ def _listen(text: str) -> tuple[str, int]:
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
         raise InvalidSetting("--listen", f"{port[:20]!r} is not a port", allowed)
     return address, int(port)
-
-
-def _listening(address: str, port: int) -> None:
-    _say(f"listening on [{address}]:{port}" if ":" in address else f"listening on {address}:{port}")
 
 
 def _say(text: str) -> None:

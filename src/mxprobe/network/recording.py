@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mxprobe.errors import InvalidSetting
-from mxprobe.mta.hello import MAX_HELLO
+from mxprobe.mta.hello import MAX_HELLO, profile_of_hello
 from mxprobe.tls.client_hello import ClientHello, decode_client_hello
 from mxprobe.tls.code_points import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, SSL2, SSL3, TLS1_2
 from mxprobe.tls.records import MessageReader, RecordReader, write_records
@@ -242,7 +242,7 @@ class _Client:
         return line.decode("ascii", "backslashreplace").strip()
 
     async def hello(self) -> bytes:
-        """Collect the ClientHello, whatever pieces it comes in, and answer it by handshake_failure."""
+        """Collect a ClientHello that can be a profile, in whatever pieces it comes, and answer by handshake_failure."""
         self.stage = "a whole hello"
         reader = _HelloReader()
         try:
@@ -255,6 +255,10 @@ class _Client:
             raise _NoHello(f"no ClientHello: {error}") from error
         self._writer.write(refusal)
         await self._writer.drain()
+        try:
+            profile_of_hello("", hello)
+        except InvalidSetting as error:
+            raise _NoHello(f"a hello of no use: {error.problem}") from error
         return hello
 
     async def reply(self, *lines: str) -> None:

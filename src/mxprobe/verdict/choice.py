@@ -1,39 +1,39 @@
 """What a server chooses out of a hello once the version is settled: suite, group, and the kind of its certificate.
 
-Up to TLS 1.2 a suite has to fit groups, schemes and certificates, and one that does not is passed over (RFC 5246
-§7.4.1.3, RFC 8422 §5.1). In TLS 1.3 the three are chosen apart, and each of them can fail (RFC 8446 §4.1.1).
+Up to TLS 1.2 a suite has to fit groups, schemes and certificates (`suite_fit`). In TLS 1.3 the three are chosen apart,
+and each of them can fail (RFC 8446 §4.1.1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 from mxprobe.mta.hello import is_grease
 from mxprobe.mta.offering import Sent
 from mxprobe.terms import CertificateKind, State
 from mxprobe.tls.code_points import group_name, scheme_name
-from mxprobe.tls.groups import FFDHE
 from mxprobe.tls.signing_keys import KIND_OF_SCHEME, KINDS_OF_AUTHENTICATION, NOT_IN_TLS13, SCHEME_OF_CURVE
-from mxprobe.tls.suites import SIGNALLING, candidates, peculiar, suite
+from mxprobe.tls.suites import candidates, suite
 from mxprobe.verdict.server_side import ServerVersion, Taken
+from mxprobe.verdict.suite_fit import (
+    MAX_NAMED,
+    SCHEME,
+    STAGES,
+    Fit,
+    curves_of,
+    held_kinds,
+    in_words,
+    no_group,
+    no_scheme,
+    offered_suites,
+    suite_fit,
+)
+from mxprobe.verdict.suite_fit import Obstacle as Obstacle
 
-Obstacle = Literal["version", "suite", "group", "signature scheme", "certificate kind"]
-"""What stands in the way of a session, in the order in which it is looked for."""
-
-_STAGES: Final[tuple[Obstacle, ...]] = ("suite", "group", "signature scheme", "certificate kind")
-_SCHEME: Final = 2
-
-# RFC 8446 §9.1: every implementation signs by this with an RSA key, and RSA with SHA-256 in TLS 1.2 is as common.
-_EVERY_RSA_TLS13: Final = 0x0804
-_EVERY_RSA_TLS12: Final = 0x0401
-
-# RFC 5246 §7.4.1.4.1: what stands for a missing extension.
-_SHA1: Final = {"RSA": 0x0201, "ECDSA": 0x0203, "DSS": 0x0202}
-
-_NAMED: Final = 6
-"""Names in a reason before the rest is only counted: a line is to stay one."""
+# RFC 8446 §9.1: every implementation signs by this in TLS 1.3 that has an RSA key.
+_EVERY_RSA: Final = 0x0804
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,29 +48,18 @@ class Found:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    """Whether a suite can be used. `risky` is an unknown one that the server may choose and then not finish with."""
-
-    number: int
-    state: State
-    stage: int = len(_STAGES)
-    reason: str = ""
-    risky: bool = False
-
-
 def choice_before_tls13(sent: Sent, server: ServerVersion) -> Found:
     """What a server chooses in SSLv2 to TLS 1.2."""
-    offered = _offered(sent)
-    fits = [_fit(number, sent, server) for number in offered]
+    offered = offered_suites(sent)
+    fits = [suite_fit(number, sent, server) for number in offered]
     possible = [fit for fit in fits if fit.state != "no"]
     if not possible:
         stage = max((fit.stage for fit in fits), default=0)
         reason = next((fit.reason for fit in fits if fit.stage == stage and fit.reason), "")
         reason = _no_suite(offered, server) if stage == 0 else reason
-        return Found(state="no", obstacle=_STAGES[stage], reason=reason)
+        return Found(state="no", obstacle=STAGES[stage], reason=reason)
     # Not every server looks at the schemes before it picks: some fail then, where others pass on to the next suite.
-    blind = [replace(fit, state="unknown", risky=True) if fit.stage == _SCHEME else fit for fit in fits]
+    blind = [replace(fit, state="unknown", risky=True) if fit.stage == SCHEME else fit for fit in fits]
     picks = _picks([fit for fit in blind if fit.state != "no"], server)
     for fit in picks:
         if fit.risky:
@@ -90,9 +79,9 @@ def choice_before_tls13(sent: Sent, server: ServerVersion) -> Found:
 
 def choice_in_tls13(sent: Sent, server: ServerVersion) -> Found:
     """What a server chooses in TLS 1.3. It goes back to no older version if it cannot (RFC 8446 §4.1.1)."""
-    offered = _offered(sent)
+    offered = offered_suites(sent)
     states = {number: server.takes_suite(number) for number in offered}
-    possible = [_Fit(number, state) for number, state in states.items() if state != "no"]
+    possible = [Fit(number, state) for number, state in states.items() if state != "no"]
     if not possible:
         return Found(state="no", obstacle="suite", reason=_no_suite(offered, server))
     group = _tls13_group(sent, server)
@@ -120,12 +109,7 @@ def choice_in_tls13(sent: Sent, server: ServerVersion) -> Found:
 # Suites
 
 
-def _offered(sent: Sent) -> tuple[int, ...]:
-    """The suites that can be picked: those that signal and those that stand for nothing cannot."""
-    return tuple(n for n in dict.fromkeys(sent.suites) if n not in SIGNALLING and not (n <= 0xFFFF and is_grease(n)))
-
-
-def _picks(possible: Sequence[_Fit], server: ServerVersion) -> list[_Fit]:
+def _picks(possible: Sequence[Fit], server: ServerVersion) -> list[Fit]:
     """All that the server may choose, as far as its order is known: one if it is known for sure."""
     order = server.suites.order
     if order == "client":
@@ -142,7 +126,7 @@ def _picks(possible: Sequence[_Fit], server: ServerVersion) -> list[_Fit]:
     return picks
 
 
-def _until_sure(fits: Iterable[_Fit]) -> list[_Fit]:
+def _until_sure(fits: Iterable[Fit]) -> list[Fit]:
     picks = []
     for fit in fits:
         picks.append(fit)
@@ -151,7 +135,7 @@ def _until_sure(fits: Iterable[_Fit]) -> list[_Fit]:
     return picks
 
 
-def _may_come_first(first: _Fit, listed: Sequence[_Fit], possible: Sequence[_Fit], server: ServerVersion) -> list[_Fit]:
+def _may_come_first(first: Fit, listed: Sequence[Fit], possible: Sequence[Fit], server: ServerVersion) -> list[Fit]:
     """Suites that a server with an order of its own may take before its first one all the same.
 
     Some hold AES-GCM and ChaCha20 to be equal, or take ChaCha20 first from a client that does (BoringSSL; OpenSSL's
@@ -175,95 +159,25 @@ def _sort_of_cipher(number: int) -> str:
     return "ChaCha20" if encryption.startswith("CHACHA20") else "AES-GCM" if encryption.startswith("AESGCM") else ""
 
 
-def _fit(number: int, sent: Sent, server: ServerVersion) -> _Fit:
-    """Whether a suite can be used in a version before TLS 1.3, and at which stage it fails if not."""
-    known = suite(number)
-    takes = server.takes_suite(number)
-    if takes == "no":
-        return _Fit(number, "no", 0)
-    if takes == "unknown":
-        return _Fit(number, "unknown", 0, "not known whether it is accepted", risky=peculiar(number) is not None)
-    if server.protocol == "SSLv2":
-        return _Fit(number, "yes")
-    if number in server.selected:
-        return _Fit(number, "unknown", 0, "the server picks it, and was not seen to go on", risky=True)
-    fits = [_group_fit(number, sent, server), _scheme_fit(number, sent, server), _key_fit(number, sent, server)]
-    for fit in fits:
-        if fit.state == "no":
-            return fit
-    unsure = [fit for fit in fits if fit.state == "unknown"]
-    if unsure:
-        return next((fit for fit in unsure if fit.risky), unsure[0])
-    if peculiar(number) in _NEEDS_A_SECRET:
-        return _Fit(number, "unknown", 0, f"{known.name} takes a secret that both sides share", risky=True)
-    return _Fit(number, "yes")
-
-
-_NEEDS_A_SECRET: Final = frozenset({"PSK", "SRP", "Kerberos", "password"})
-
-
 def _no_suite(offered: Sequence[int], server: ServerVersion) -> str:
-    ours = _listed(suite(number).name for number in offered)
-    theirs = _listed(suite(number).name for number in server.suites.numbers)
+    ours = in_words(suite(number).name for number in offered)
+    theirs = in_words(suite(number).name for number in server.suites.numbers)
     return f"no cipher suite in common in {server.protocol}: the client offers {ours}; the server takes {theirs}"
 
 
-def _open_suites(picks: Sequence[_Fit]) -> str:
+def _open_suites(picks: Sequence[Fit]) -> str:
     sure = [fit for fit in picks if fit.state == "yes"]
     unsure = [fit for fit in picks if fit.state != "yes"]
     parts = []
     if sure:
-        parts.append(f"{' or '.join(suite(fit.number).name for fit in sure[:_NAMED])}")
+        parts.append(f"{' or '.join(suite(fit.number).name for fit in sure[:MAX_NAMED])}")
     if unsure:
-        named = _listed(suite(fit.number).name for fit in unsure)
+        named = in_words(suite(fit.number).name for fit in unsure)
         parts.append(f"{'else ' if sure else ''}{named} ({unsure[0].reason or 'not known whether it is accepted'})")
     return f"which suite is open: {', '.join(parts)}"
 
 
-def _listed(names: Iterable[str]) -> str:
-    names = tuple(names)
-    if not names:
-        return "none"
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
-
-
 # Groups
-
-
-def _group_fit(number: int, sent: Sent, server: ServerVersion) -> _Fit:
-    exchange = suite(number).key_exchange
-    if server.protocol == "SSLv3":  # it has no extensions, and servers look at none
-        return _Fit(number, "yes")
-    if exchange == "DH":
-        return _finite_field_fit(number, sent, server)
-    if "ECDH" not in exchange or "/" in exchange:
-        return _Fit(number, "yes")
-    if not sent.groups:
-        return _Fit(number, "unknown", 1, "the client lists no groups: a server may choose any, or none (RFC 8422 §4)")
-    states = {server.takes_group(group) for group in _curves(sent)}
-    if "yes" in states:
-        return _Fit(number, "yes")
-    if "unknown" in states:
-        return _Fit(number, "unknown", 1, "not known whether the server takes a group of the client")
-    return _Fit(number, "no", 1, _no_group(sent, server))
-
-
-def _finite_field_fit(number: int, sent: Sent, server: ServerVersion) -> _Fit:
-    """A client that lists finite fields wants one of them, of a server that knows RFC 7919 (§4)."""
-    wanted = [group for group in sent.groups if group in FFDHE]
-    named = [group for group in server.groups.numbers if group in FFDHE]
-    if not wanted or set(wanted) & set(named):
-        return _Fit(number, "yes")
-    if server.groups.complete and not named and server.own_field:
-        return _Fit(number, "yes")
-    return _Fit(number, "unknown", 1, "not known whether the server minds the finite fields that the client lists")
-
-
-def _no_group(sent: Sent, server: ServerVersion) -> str:
-    ours = _listed(map(group_name, sent.groups))
-    theirs = _listed(map(group_name, server.groups.numbers))
-    return f"no group in common in {server.protocol}: the client lists {ours}; the server takes {theirs}"
 
 
 def _group_of(number: int, sent: Sent, server: ServerVersion) -> int | None:
@@ -271,13 +185,8 @@ def _group_of(number: int, sent: Sent, server: ServerVersion) -> int | None:
     exchange = suite(number).key_exchange
     if "ECDH" not in exchange or "/" in exchange or server.protocol == "SSLv3":
         return None
-    curves = _curves(sent)
+    curves = curves_of(sent)
     return _first(curves, server.groups, {group: server.takes_group(group) for group in curves})
-
-
-def _curves(sent: Sent) -> tuple[int, ...]:
-    """The groups that are for ECDHE before TLS 1.3: not the finite fields (RFC 7919 §2)."""
-    return tuple(group for group in sent.groups if group not in FFDHE)
 
 
 def _first(ours: Sequence[int], theirs: Taken, states: dict[int, State]) -> int | None:
@@ -305,7 +214,7 @@ def _tls13_group(sent: Sent, server: ServerVersion) -> Found:
     if not common:
         if "unknown" in states.values():
             return Found(state="unknown", reason="not known whether the server takes a group of the client")
-        return Found(state="no", obstacle="group", reason=_no_group(sent, server))
+        return Found(state="no", obstacle="group", reason=no_group(sent, server))
     if "unknown" in states.values():
         return Found(state="yes", reason=f"which group is open: {group_name(common[0])} is one of them")
     chosen = _possible_groups(sent, server.groups, common)
@@ -333,76 +242,6 @@ def _possible_groups(sent: Sent, theirs: Taken, common: Sequence[int]) -> set[in
 
 
 # Signature schemes and certificates
-
-
-def _scheme_fit(number: int, sent: Sent, server: ServerVersion) -> _Fit:
-    known = suite(number)
-    if server.protocol != "TLSv1.2":
-        return _old_scheme_fit(number, sent, server)
-    signs = known.key_exchange in ("ECDH", "DH") and known.authentication in _SHA1
-    if not signs:
-        return _unsigned_fit(number, sent, server)
-    if not sent.signature_schemes:
-        if server.schemes.takes(_SHA1[known.authentication]) == "yes":
-            return _Fit(number, "yes")
-        why = "the client lists no signature schemes, which means SHA-1 (RFC 5246 §7.4.1.4.1), and whether"
-        return _Fit(number, "unknown", 2, f"{why} the server then signs so is not known", True)
-    kinds = KINDS_OF_AUTHENTICATION[known.authentication]
-    ours = [scheme for scheme in sent.signature_schemes if KIND_OF_SCHEME.get(scheme) in kinds]
-    states = {server.schemes.takes(scheme) for scheme in ours}
-    if "yes" in states:
-        return _Fit(number, "yes")
-    if not ours or states == {"no"}:
-        return _Fit(number, "no", 2, _no_scheme(sent.signature_schemes, server))
-    if known.authentication == "RSA" and _EVERY_RSA_TLS12 in ours and server.has_kind(("RSA",)) != "no":
-        return _Fit(number, "yes")
-    return _Fit(number, "unknown", 2, "not known whether the server signs by a scheme of the client", True)
-
-
-def _unsigned_fit(number: int, sent: Sent, server: ServerVersion) -> _Fit:
-    """Some servers hold a certificate to be of no use to a client that lists no scheme for its key, be it that nothing
-    is signed by it (OpenSSL)."""
-    kinds = KINDS_OF_AUTHENTICATION.get(suite(number).authentication, ())
-    ours = [scheme for scheme in sent.signature_schemes if KIND_OF_SCHEME.get(scheme) in kinds]
-    if not kinds or not sent.signature_schemes or any(server.schemes.takes(scheme) == "yes" for scheme in ours):
-        return _Fit(number, "yes")
-    if ours and not any(KIND_OF_SCHEME.get(scheme) in kinds for scheme in server.schemes.numbers):
-        return _Fit(number, "yes")
-    why = "the client lists no signature scheme for its certificate, and some servers mind, although nothing is signed"
-    return _Fit(number, "unknown", 2, why, True)
-
-
-def _old_scheme_fit(number: int, sent: Sent, server: ServerVersion) -> _Fit:
-    """Versions before TLS 1.2 have no schemes, but some servers mind those of the hello in these versions, too."""
-    if not sent.signature_schemes or server.protocol in ("SSLv2", "SSLv3"):
-        return _Fit(number, "yes")
-    kinds = KINDS_OF_AUTHENTICATION.get(suite(number).authentication, ())
-    if not kinds or any(scheme >> 8 <= 6 and KIND_OF_SCHEME.get(scheme) in kinds for scheme in sent.signature_schemes):
-        return _Fit(number, "yes")
-    why = f"the client lists no signature scheme for its certificate that is as old as {server.protocol}"
-    return _Fit(number, "unknown", 2, f"{why}, and some servers mind", True)
-
-
-def _key_fit(number: int, sent: Sent, server: ServerVersion) -> _Fit:
-    known = suite(number)
-    kinds = KINDS_OF_AUTHENTICATION.get(known.authentication)
-    if kinds is None or not server.kinds:
-        return _Fit(number, "yes")
-    if server.has_kind(kinds) == "no":
-        return _Fit(number, "no", 3, f"the server has no certificate for {known.name}: {_held(server)}")
-    if known.authentication not in ("ECDSA", "ECDH") or not sent.groups or server.protocol == "SSLv3":
-        return _Fit(number, "yes")
-    if server.kinds.get("EdDSA") == "yes" and known.authentication == "ECDSA":
-        return _Fit(number, "yes")
-    listed = {group_name(group) for group in sent.groups}
-    if set(server.curves) & listed:
-        return _Fit(number, "yes")
-    if not server.curves:
-        if listed >= {"secp256r1", "secp384r1", "secp521r1"}:
-            return _Fit(number, "yes")
-        return _Fit(number, "unknown", 3, "not known on which curve the certificate of the server is", True)
-    reason = f"the certificate is on {_listed(server.curves)}, which the client does not list"
-    return _Fit(number, "unknown", 3, f"{reason}, and not every server minds (RFC 8422 §5.1)", True)
 
 
 def _kind_of(number: int, sent: Sent, server: ServerVersion) -> CertificateKind | None:
@@ -441,10 +280,10 @@ def _tls13_scheme(sent: Sent, server: ServerVersion) -> Found:
     states = {scheme: server.schemes.takes(scheme) for scheme in ours}
     common = [scheme for scheme in ours if states[scheme] == "yes"]
     if not common and ours and not held and server.kinds:
-        reason = f"no certificate for the client's signature schemes ({_listed(map(scheme_name, ours))}): "
-        return Found(state="no", obstacle="certificate kind", reason=reason + _held(server))
+        reason = f"no certificate for the client's signature schemes ({in_words(map(scheme_name, ours))}): "
+        return Found(state="no", obstacle="certificate kind", reason=reason + held_kinds(server))
     if not common and "unknown" not in states.values():
-        reason = _no_scheme(sent.signature_schemes, server)
+        reason = no_scheme(sent.signature_schemes, server)
         return Found(state="no", obstacle="signature scheme", reason=reason)
     if not common:
         common = [scheme for scheme in held if _surely_signs(scheme, server)]
@@ -464,18 +303,6 @@ def _tls13_scheme(sent: Sent, server: ServerVersion) -> Found:
 def _surely_signs(scheme: int, server: ServerVersion) -> bool:
     """Whether a server with its keys cannot but sign by this in TLS 1.3: that of RSA is obligatory, and a curve has
     no other."""
-    if scheme == _EVERY_RSA_TLS13:
+    if scheme == _EVERY_RSA:
         return server.kinds.get("RSA") == "yes"
     return server.kinds.get("ECDSA") == "yes" and scheme in {SCHEME_OF_CURVE.get(curve) for curve in server.curves}
-
-
-def _no_scheme(ours: Sequence[int], server: ServerVersion) -> str:
-    theirs = _listed(map(scheme_name, server.schemes.numbers))
-    listed = _listed(map(scheme_name, ours))
-    both = f"the client lists {listed}; the server signs by {theirs}"
-    return f"no signature scheme in common in {server.protocol}: {both}"
-
-
-def _held(server: ServerVersion) -> str:
-    held = [kind for kind, state in server.kinds.items() if state == "yes"]
-    return f"the server has {' and '.join(held)}" if held else "none is known of the server"

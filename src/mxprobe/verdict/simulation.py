@@ -17,8 +17,9 @@ from mxprobe.mta.profile import Profile
 from mxprobe.terms import PROTOCOLS, CertificateKind, Protocol, State
 from mxprobe.tls.code_points import FALLBACK_SCSV, group_name
 from mxprobe.tls.suites import suite
-from mxprobe.verdict.choice import Found, Obstacle, choice_before_tls13, choice_in_tls13
+from mxprobe.verdict.choice import Found, choice_before_tls13, choice_in_tls13
 from mxprobe.verdict.server_side import server_version
+from mxprobe.verdict.suite_fit import Obstacle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,8 @@ from mxprobe.tls.openssl_catalogue import Generation
 LEVELS_SET_SINCE: Final = (3, 0, 14)
 """Since when Postfix lowers OpenSSL's security level to 0."""
 
+_NO_SSLV3_WITH_DANE_SINCE: Final = (3, 6, 0)
+
 
 def client_level(configuration: Configuration, postfix: PostfixVersion, *, prefix: ClientPrefix = "smtp") -> Tls:
     """The level at which mail leaves where no policy table says otherwise (postconf(5) smtp_tls_security_level).
@@ -143,5 +145,7 @@ def exclusions(parameters: Parameters, level: Tls, prefix: ClientPrefix = "smtp"
 
 
 def _below_dane(protocol: Protocol, level: Tls, postfix: PostfixVersion) -> bool:
-    """DANE needs SNI, which SSLv3 does not have: Postfix leaves it out."""
-    return level in ("dane", "dane-only") and protocol in ("SSLv2", "SSLv3")
+    """DANE needs SNI, which neither has: Postfix leaves them out, SSLv3 since 3.6."""
+    return level in ("dane", "dane-only") and (
+        protocol == "SSLv2" or (protocol == "SSLv3" and postfix >= _NO_SSLV3_WITH_DANE_SINCE)
+    )
