@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from mxprobe.tls.records import write_records
 from servers.openssl_hello import OpensslSettings, openssl_hello
 from servers.real_senders import real_sender
 from servers.recorder import recorder
+from servers.sending import postfix_sends, program_sends
 
 HELLO = encode_client_hello(
     Offer(protocol="TLSv1.2", suites=(0xC02F, 0x009C), server_name="mx.test"), random=bytes(range(32))
@@ -65,6 +67,35 @@ def test_what_was_recorded_is_what_is_sent_today(name: str) -> None:
         profile = profile_of_hello(name, now)
         assert "TLSv1.2" in profile.protocols
         assert 0xC02F in profile.suites
+
+
+@pytest.mark.parametrize(
+    ("level", "like"),
+    [
+        ("encrypt", "postfix-3.7-openssl-3.0"),
+        ("verify", "postfix-3.7-openssl-3.0-secure"),
+        ("fingerprint", "postfix-3.7-openssl-3.0-secure"),
+    ],
+)
+def test_other_levels_of_postfix_offer_what_the_recorded_ones_do(level: str, like: str) -> None:
+    parameters = {
+        "smtp_tls_security_level": level,
+        "smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt",
+        "smtp_tls_fingerprint_cert_match": ":".join(["AA"] * 32),
+    }
+    with recorder() as listening, postfix_sends(listening.port, parameters):
+        found = listening.recorded().hello
+    assert unrandomised(found) == unrandomised(recorded_now(like))
+
+
+def test_the_default_context_of_python_offers_what_starttls_does_without_one() -> None:
+    code = (
+        "import smtplib, ssl, sys; session = smtplib.SMTP('mx.test', int(sys.argv[1])); "
+        "session.starttls(context=ssl.create_default_context())"
+    )
+    with recorder() as listening, program_sends(sys.executable, "-c", code, str(listening.port)):
+        found = listening.recorded().hello
+    assert unrandomised(found) == unrandomised(recorded_now("python-3.11-smtplib"))
 
 
 def test_settings_of_postfix_on_its_openssl_make_the_hello_of_postfix() -> None:

@@ -158,8 +158,8 @@ _MTAS = (
     RealSender(
         name="postfix-3.7-openssl-3.0-secure",
         software=_postfix,
-        command="smtp(8) with nothing set for TLS but smtp_tls_security_level = secure; at verify, fingerprint and "
-        "dane it offers the same (dane with a server name), at encrypt what it offers at may",
+        command="smtp(8) with nothing set for TLS but smtp_tls_security_level = secure and smtp_tls_CAfile; at verify "
+        "and fingerprint it offers the same, at encrypt what it offers at may",
         sends=lambda port: postfix_sends(
             port,
             {

@@ -13,7 +13,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
 from itertools import groupby
@@ -286,13 +286,17 @@ def _pieces(text: str) -> Mapping[str, str]:
     What is between two quotation marks has none itself, so that a name with what stands around it is that field. Some
     fields have names of a peer's making within: what comes before these is sought from the front, the rest from behind.
     """
+    return _cut(text) or _cut(_in_order(text)) or {}
+
+
+def _cut(text: str) -> Mapping[str, str] | None:
     found: dict[str, str] = {}
     position = 0
     for name, following in _BEFORE.items():
         position = text.find(f',"{name}":', position)
         end = text.find(f',"{following}":', position)
         if position < 0 or end < 0:
-            return _decoded_pieces(text)
+            return None
         found[name] = text[position + len(name) + 4 : end]
         position = end
     end = len(text)
@@ -300,19 +304,17 @@ def _pieces(text: str) -> Mapping[str, str]:
         end = text.rfind(f',"{following}":', position, end)
         start = text.rfind(f',"{name}":', position, end)
         if start < 0 or end < 0:
-            return _decoded_pieces(text)
+            return None
         found[name] = text[start + len(name) + 4 : end]
     return found
 
 
-def _decoded_pieces(text: str) -> Mapping[str, str]:
-    """The same where the text is in another order, or without fields that it did not have when it was written."""
+def _in_order(text: str) -> str:
+    """The same facts as they are written today: older ones lack fields, or have them in another order."""
     document = json.loads(text)
-    empty: dict[str, Any] = {"protocols": {}, "certificates": [], "profiles": [], "certificate_kinds": {}}
-    return {
-        name: json.dumps(document.get(name, empty.get(name)), separators=(",", ":"))
-        for name in (*_TLS, *_TRUST, "server_name")
-    }
+    if not isinstance(document, dict):
+        raise TypeError("facts that are no object")
+    return json.dumps(asdict(decoder(EndpointFacts)(document)), separators=(",", ":"), default=datetime.isoformat)
 
 
 @cache

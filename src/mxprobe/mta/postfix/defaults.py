@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from mxprobe.errors import InvalidSetting
 from mxprobe.mta.postfix.configuration import Configuration, Place, Remark
-from mxprobe.mta.postfix.names import is_known, referred, tls_parameters
+from mxprobe.mta.postfix.names import check_names, is_known, referred, tls_parameters
 from mxprobe.mta.postfix.version import PostfixVersion
 from mxprobe.tls.openssl_catalogue import Generation
 
@@ -284,3 +284,15 @@ class Parameters:
                     text = f"{name}: ${other} is empty for {self.daemon}(8), because it is not set, and not read before"
                     found.append(Remark(text=text, place=setting.place))
         return tuple(dict.fromkeys(found))
+
+
+def remarks_on(
+    configuration: Configuration, postfix: PostfixVersion, openssl: Generation, daemon: Daemon
+) -> tuple[Remark, ...]:
+    """All that is odd about a configuration for a daemon, and does not stop it.
+
+    Raises:
+        InvalidSetting: a TLS parameter that does not exist.
+    """
+    parameters = Parameters(configuration=configuration, postfix=postfix, openssl=openssl, daemon=daemon)
+    return (*configuration.remarks, *check_names(configuration, postfix), *parameters.remarks())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mxprobe.errors import InvalidCipherString
+from mxprobe.errors import InvalidCipherString, InvalidSetting
 from mxprobe.mta.openssl import (
     DEFAULT_LEVEL,
     PROTOCOLS_OF,
@@ -89,7 +89,7 @@ def server_profile(
     size of the finite field in `dh_parameter_file`, where the caller has read it.
 
     Raises:
-        InvalidSetting: what Postfix stops at, or a TLS parameter that does not exist.
+        InvalidSetting: what Postfix stops at, a TLS parameter that does not exist, or a certificate without its kind.
     """
     check_names(configuration, postfix)
     parameters = Parameters(configuration=configuration, postfix=postfix, openssl=openssl, daemon="smtpd")
@@ -105,9 +105,9 @@ def server_profile(
         )
     enforced = level == "encrypt" if mandatory is None else mandatory
 
-    certified = bool(certificate_files(configuration, postfix, openssl))
+    files = certificate_files(configuration, postfix, openssl)
     asks = parameters.flag("smtpd_tls_ask_ccert") or (enforced and parameters.flag("smtpd_tls_req_ccert"))
-    if not certified:
+    if not files:
         anonymous = parameters.text("smtpd_tls_cert_file").lower() == "none"
         if not anonymous or asks:
             reason = (
@@ -122,6 +122,10 @@ def server_profile(
                 warnings=("No server certs available. TLS won't be enabled",),
             )
         certificate_kinds = ()
+    elif not certificate_kinds:
+        parameter, path, place = files[0]
+        where = str(place or configuration.source)
+        raise InvalidSetting(where, f"{parameter}: the kind of the key in {path} decides the suites, and is not known")
 
     protocols_name = f"smtpd_tls_{'mandatory_' if enforced else ''}protocols"
     grade_name = f"smtpd_tls_{'mandatory_' if enforced else ''}ciphers"

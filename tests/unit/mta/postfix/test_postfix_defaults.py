@@ -6,7 +6,7 @@ import pytest
 
 from mxprobe.errors import InvalidSetting
 from mxprobe.mta.postfix.configuration import read_main_cf
-from mxprobe.mta.postfix.defaults import Daemon, Parameters, default
+from mxprobe.mta.postfix.defaults import Daemon, Parameters, default, remarks_on
 from mxprobe.mta.postfix.version import parse_version
 from mxprobe.tls.openssl_catalogue import Generation
 
@@ -90,6 +90,12 @@ def test_a_reference_to_what_is_not_set_is_empty_for_a_daemon_that_reads_it_late
     server = parameters("smtpd_tls_mandatory_protocols = $smtpd_tls_protocols\n", "3.7", "smtpd")
     assert server.text("smtpd_tls_mandatory_protocols") == ">=TLSv1"
     assert server.remarks() == ()
+
+
+def test_all_that_is_odd_is_told_together() -> None:
+    text = "smtp_tls_servername = a\nsmtp_tls_servername = b\nsmtp_tls_protocols = $smtpd_tls_protocols"
+    told = [str(remark) for remark in remarks_on(read_main_cf(text), parse_version("3.3"), "1.1.1", "smtp")]
+    assert [line.split(": ")[1] for line in told] == ["line 3", "line 2", "line 2", "line 3"]
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,13 @@ def test_what_stops_the_server_is_an_error_with_its_line(line: str, said: str) -
     assert str(caught.value).startswith(said)
 
 
+def test_a_certificate_without_the_kind_of_its_key_is_an_error() -> None:
+    with pytest.raises(
+        InvalidSetting, match=r"^main\.cf: line 2: smtpd_tls_cert_file: the kind of the key in /etc/ssl"
+    ):
+        server(SERVER, "3.7", "3.0", ())
+
+
 def test_wrapper_mode_is_mandatory_tls() -> None:
     text = "smtpd_tls_wrappermode = yes\nsmtpd_tls_chain_files = /x\nsmtpd_tls_mandatory_protocols = TLSv1.3\n"
     profile = server(text, "3.7", "3.0")
