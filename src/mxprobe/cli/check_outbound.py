@@ -16,7 +16,7 @@ from mxprobe.errors import InvalidSetting, StoreError
 from mxprobe.store.partners import partners
 from mxprobe.verdict.checks import Check, CheckReport
 from mxprobe.verdict.outbound import Delivery, Partner, Simulations, delivery, present
-from mxprobe.verdict.outbound_checks import hole_checks, partner_check, summary_check
+from mxprobe.verdict.outbound_checks import partner_check, summary_check
 
 if TYPE_CHECKING:
     from mxprobe.cli.check import Request
@@ -57,7 +57,7 @@ def check_outbound(request: Request) -> CheckReport:
     if not checks:
         raise StoreError(f"{url}: nothing was scanned yet; run: mxprobe scan")
     subject = f"{paper}, {url}"
-    first = [summary_check(subject, outcomes, sessions), *hole_checks(subject, *demands.general_offer())]
+    first = [summary_check(subject, outcomes, sessions), *demands.hole(subject)]
     first += demands.notes(subject)
     first += remarks(paper, subject)
     return CheckReport(

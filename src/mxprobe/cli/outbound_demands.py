@@ -7,16 +7,19 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mxprobe.cli.postfix_files import PostfixOnPaper, TableFiles, check_place
+from mxprobe.mta.openssl import PROTOCOLS_OF
 from mxprobe.mta.postfix.client import client_level, client_profile
 from mxprobe.mta.postfix.configuration import Place as PostfixPlace
 from mxprobe.mta.postfix.configuration import Setting
 from mxprobe.mta.postfix.exclusions import exclusions_of
 from mxprobe.mta.postfix.lookup_tables import Entry, Tables, open_table, table_names, table_warnings
 from mxprobe.mta.postfix.policy_maps import InvalidPolicy, Policy, UnknownPolicy, per_site_level, policy_of
+from mxprobe.mta.postfix.protocols import UnknownProtocol, read_protocol_list
 from mxprobe.mta.profile import NoTls, Profile, Tls
 from mxprobe.terms import DEFAULT_PORTS, State
 from mxprobe.verdict.checks import Check, Place
 from mxprobe.verdict.outbound import Demand, NoDemand
+from mxprobe.verdict.outbound_checks import hole_checks
 
 if TYPE_CHECKING:
     from mxprobe.mta.postfix.configuration import Configuration
@@ -68,12 +71,18 @@ class Demands:
         general = self._demand(self._level, None)
         return lambda _host: general
 
-    def general_offer(self) -> tuple[Profile | NoTls | None, Place | None]:
-        """What is offered where no table says otherwise, and where its versions are set."""
+    def hole(self, subject: str) -> Iterator[Check]:
+        """Whether the versions of main.cf have a hole, and what comes of it."""
         demand = self._demand(self._level, None)
-        if isinstance(demand, NoDemand):
-            return None, None
-        return demand.offer, demand.places.get("version")
+        if isinstance(demand, NoDemand) or demand.offer is None:
+            return
+        name = f"smtp_tls_{'' if demand.level == 'may' else 'mandatory_'}protocols"
+        try:
+            listed = read_protocol_list(self.paper.parameters.text(name), self.paper.postfix)
+        except UnknownProtocol:
+            return
+        allowed = [protocol for protocol in PROTOCOLS_OF[self.paper.openssl] if listed.allows(protocol)]
+        yield from hole_checks(subject, allowed, demand.offer, check_place(self.paper.parameters.place(name)))
 
     def notes(self, subject: str) -> Iterator[Check]:
         """What is odd about the tables, and what of the way of mail is not looked at."""

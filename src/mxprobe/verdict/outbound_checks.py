@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from mxprobe.facts import EvidenceValue, Severity
 from mxprobe.mta.profile import NoTls, Profile
-from mxprobe.terms import PROTOCOLS
+from mxprobe.terms import PROTOCOLS, Protocol
 from mxprobe.verdict.checks import Check, Outcome, Place
 from mxprobe.verdict.outbound import Delivery
 from mxprobe.verdict.overlap import hole
@@ -113,21 +113,29 @@ def summary_check(
     )
 
 
-def hole_checks(subject: str, profile: Profile | NoTls | None, place: Place | None) -> Iterator[Check]:
-    """Whether versions are missing between others that we offer: servers that have nothing newer are lost."""
-    if not isinstance(profile, Profile) or (found := hole(profile.protocols)) is None:
+def hole_checks(
+    subject: str, allowed: Iterable[Protocol], profile: Profile | NoTls | None, place: Place | None
+) -> Iterator[Check]:
+    """Whether versions are left out between others that are allowed. A hello has no way to say so before TLS 1.3: older
+    OpenSSL then offers what is below the hole alone, others lose the servers that have nothing newer."""
+    if not isinstance(profile, Profile) or (found := hole(allowed)) is None:
         return
     absent, older = found
     newest = PROTOCOLS[PROTOCOLS.index(absent[-1]) + 1]
+    if set(profile.protocols) <= {"SSLv2", *older}:
+        effect = f"OpenSSL offers nothing newer than {older[-1]} then"
+    else:
+        effect = (
+            f"servers whose newest version it is answer with it, and get no TLS even if they speak {older[-1]} too, "
+            f"which helps with those only that speak nothing newer"
+        )
     yield Check(
         id="versions",
         name="hole",
         subject=subject,
         outcome="noted",
         severity="warning",
-        summary=f"{', '.join(absent)} is left out between {older[-1]} and {newest}: servers whose newest version it is "
-        f"answer with it, and get no TLS even if they speak {older[-1]} too, which helps with those only that speak "
-        f"nothing newer",
+        summary=f"{', '.join(absent)} is left out between {older[-1]} and {newest}: {effect}",
         evidence={"absent": absent, "older": older},
         source="RFC 5246 appendix E.1",
         place=place,

@@ -359,11 +359,15 @@ def test_a_hole_is_between_versions(protocols: Any, found: Any) -> None:
     assert hole(protocols) == found
 
 
-def test_a_hole_in_what_we_offer_is_noted() -> None:
-    profile = replace(OFFER, protocols=("SSLv3", "TLSv1.1", "TLSv1.2"))
-    (check,) = hole_checks("main.cf", profile, None)
-    assert (check.outcome, "TLSv1 is left out between SSLv3 and TLSv1.1" in check.summary) == ("noted", True)
-    assert not list(hole_checks("main.cf", OFFER, None))
+def test_a_hole_in_what_we_offer_is_noted_with_what_openssl_makes_of_it() -> None:
+    allowed: tuple[Protocol, ...] = ("SSLv3", "TLSv1.1", "TLSv1.2")
+    (newest,) = hole_checks("main.cf", allowed, replace(OFFER, protocols=("TLSv1.1", "TLSv1.2")), None)
+    (oldest,) = hole_checks("main.cf", allowed, replace(OFFER, protocols=("SSLv3",)), None)
+    assert newest.summary.startswith("TLSv1 is left out between SSLv3 and TLSv1.1: servers whose newest version it is")
+    assert oldest.summary == (
+        "TLSv1 is left out between SSLv3 and TLSv1.1: OpenSSL offers nothing newer than SSLv3 then"
+    )
+    assert not list(hole_checks("main.cf", ("TLSv1.2", "TLSv1.3"), OFFER, None))
 
 
 def test_only_what_was_accepted_counts_as_taken() -> None:
