@@ -63,7 +63,7 @@ def suite_fit(number: int, sent: Sent, server: ServerVersion) -> Fit:
     if takes == "no":
         return Fit(number, "no", 0)
     if server.protocol == "SSLv2":
-        return Fit(number, "yes")
+        return Fit(number, takes, 0, "" if takes == "yes" else "not known whether it is accepted")
     fits = [_group_fit(number, sent, server), _scheme_fit(number, sent, server), _key_fit(number, sent, server)]
     if takes == "unknown":
         # Whatever else stands against it may not even be asked.

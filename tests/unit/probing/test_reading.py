@@ -432,6 +432,29 @@ def test_a_profile_that_got_a_session_knows_which(answer: Chosen, protocol: str,
     )
 
 
+def test_a_profile_that_got_a_session_knows_its_group_and_the_kind_of_key() -> None:
+    signed = chose("TLSv1.2", ECDHE_GCM, group=29, scheme=0x0804)
+    found = profile_answer(PROFILE, HELLO, signed)
+    assert (found.group, found.certificate_kind) == ("x25519", "RSA")
+    # A flight that was cut shows neither for sure.
+    cut = profile_answer(PROFILE, HELLO, replace(signed, reached="selected", ended_by=80))
+    assert (cut.state, cut.group, cut.certificate_kind) == ("no", None, None)
+
+
+def test_in_sslv2_the_client_picks_out_of_the_servers_list() -> None:
+    profile = Profile(name="old", protocols=("SSLv2",), suites=(0x0700C0, 0x010080))
+    offer = Offer(protocol="SSLv2", suites=profile.suites)
+    listed = Chosen(protocol="SSLv2", suite=0x010080, suites=(0x010080, 0x0700C0), reached="flight-complete")
+    assert profile_answer(profile, offer, listed).suite == "DES-CBC3-MD5"
+    others = replace(listed, suite=0x060040, suites=(0x060040,))
+    assert profile_answer(profile, offer, others).state == "no"
+
+
+def test_a_close_refuses_a_profile_where_closes_were_found_to_be_refusals() -> None:
+    assert profile_answer(PROFILE, HELLO, CLOSED, refuses_by_close=True).state == "no"
+    assert profile_answer(PROFILE, HELLO, SILENT, refuses_by_close=True).state == "unknown"
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
