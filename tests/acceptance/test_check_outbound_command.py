@@ -210,6 +210,19 @@ def test_policies_hold_for_whom_they_are_about(tmp_path: Path, store: str) -> No
     assert 'invalid cipher grade: "hihg"' in of(done, "dhe.example")["summary"]
 
 
+def test_equal_entries_have_lines_of_their_own(tmp_path: Path, store: str) -> None:
+    (tmp_path / "tls_policy").write_text("ecdhe.example encrypt exclude=ECDHE\ndhe.example none\nstatic.example none\n")
+    path = main_cf(
+        tmp_path,
+        "smtp_tls_security_level = may",
+        "smtp_tls_exclude_ciphers = aNULL",
+        "smtp_tls_policy_maps = texthash:/etc/postfix/tls_policy",
+    )
+    done = check(path, store)
+    lines = {name: of(done, name)["place"]["line"] for name in ("ecdhe.example", "dhe.example", "static.example")}
+    assert lines == {"ecdhe.example": 1, "dhe.example": 2, "static.example": 3}
+
+
 def test_a_table_that_cannot_be_read_makes_unknown_whom_it_may_be_about(tmp_path: Path, store: str) -> None:
     path = main_cf(
         tmp_path,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import smtplib
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -18,11 +16,11 @@ from mxprobe.mta.postfix.levels import ClientPrefix
 from mxprobe.mta.postfix.version import PostfixVersion, parse_version
 from mxprobe.mta.profile import NoTls, Profile
 from mxprobe.terms import Protocol
-from mxprobe.tls.client_hello import ClientHello
+from mxprobe.tls.client_hello import ClientHello, decode_client_hello
 from mxprobe.tls.code_points import EMPTY_RENEGOTIATION_INFO_SCSV, PROTOCOL_OF
-from servers.hello_recorder import HelloRecorder, hello_recorder
-from servers.postfix import postfix_server
+from servers.recorder import recorder
 from servers.running import output_of, program
+from servers.sending import PostfixClient, command_sends, postfix_clients_send
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,54 +155,24 @@ def postfix() -> PostfixVersion:
 
 
 @pytest.fixture(scope="module")
-def recorder() -> Iterator[HelloRecorder]:
-    """What each client of the table sent, once a message for it has been queued."""
+def hellos() -> Iterator[Mapping[str, ClientHello | None]]:
+    """What each client of the table sent, by its id; None of one that came and sent no hello."""
     with ExitStack() as stack:
-        recorder = stack.enter_context(hello_recorder())
-        services = ["qmgr unix n - n 300 1 qmgr", "retry unix - - n - - error", "error unix - - n - - error"]
-        transports = []
-        for number, case in enumerate(CASES):
-            settings = {f"{case.client}_{'lhlo' if case.client == 'lmtp' else 'helo'}_name": case.id, **case.settings}
-            options = " ".join(f"-o {{ {name} = {value} }}" for name, value in settings.items())
-            services.append(f"client{number} unix - - n - - {case.client} {options}")
-            transports.append(f"{{ case{number}.test = client{number}:[127.0.0.1]:{recorder.port} }}")
-        server = stack.enter_context(
-            postfix_server(
-                main_cf={
-                    "transport_maps": f"inline:{{{', '.join(transports)}}}",
-                    "smtpd_relay_restrictions": "permit_mynetworks, reject",
-                    "smtpd_tls_security_level": "none",
-                    "bounce_queue_lifetime": "0",
-                    "default_destination_concurrency_limit": "1",
-                    # What cannot be delivered stays until the directory goes.
-                    "minimal_backoff_time": "1000s",
-                    "queue_run_delay": "1000s",
-                },
-                services=services,
-            )
-        )
-        with smtplib.SMTP("127.0.0.1", server.port, "test") as session:
-            session.sendmail("", [f"a@case{number}.test" for number in range(len(CASES))], "Subject: hello\r\n\r\n")
-        recorder.wait_for({case.id for case in CASES})
-        yield recorder
+        recorders = [stack.enter_context(recorder(connections=1)) for _ in CASES]
+        clients = [
+            PostfixClient(port=each.port, settings=case.settings, program=case.client)
+            for case, each in zip(CASES, recorders, strict=True)
+        ]
+        stack.enter_context(postfix_clients_send(*clients))
+        ended = [each.ended() for each in recorders]
+        yield {case.id: found and decode_client_hello(found.hello) for case, found in zip(CASES, ended, strict=True)}
 
 
 @pytest.fixture(scope="module")
 def log() -> Iterator[Callable[[str], bool]]:
     """Whether a text comes into the log of a Postfix that has the clients which stop, with a message for each."""
-    services = ["qmgr unix n - n 300 1 qmgr"]
-    for name, (settings, _) in STOPS.items():
-        options = " ".join(f"-o {{ {parameter} = {value} }}" for parameter, value in settings.items())
-        services.append(f"{name} unix - - n - - smtp {options}")
-    transports = ", ".join(f"{{ {name}.test = {name}:[127.0.0.1]:9 }}" for name in STOPS)
-    main_cf = {
-        "transport_maps": f"inline:{{{transports}}}",
-        "smtpd_relay_restrictions": "permit_mynetworks, reject",
-        "smtpd_tls_security_level": "none",
-    }
-    with postfix_server(main_cf=main_cf, services=services) as server:
-        with smtplib.SMTP("127.0.0.1", server.port, "test") as session:
-            session.sendmail("", [f"a@{name}.test" for name in STOPS], "Subject: hello\r\n\r\n")
+    clients = [PostfixClient(port=9, settings=settings) for settings, _ in STOPS.values()]
+    with postfix_clients_send(*clients) as server:
 
         def comes(text: str) -> bool:
             deadline = time.monotonic() + 20
@@ -248,16 +216,18 @@ def assert_equal(profile: Profile | NoTls, hello: ClientHello) -> None:
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.plain], ids=lambda case: case.id)
 def test_the_hello_of_the_client_is_the_computed_profile(
-    case: Case, recorder: HelloRecorder, postfix: PostfixVersion
+    case: Case, hellos: Mapping[str, ClientHello | None], postfix: PostfixVersion
 ) -> None:
-    assert case.id in recorder.hellos
-    assert_equal(computed(case, postfix), recorder.hellos[case.id])
+    hello = hellos[case.id]
+    assert hello is not None
+    assert_equal(computed(case, postfix), hello)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.plain], ids=lambda case: case.id)
-def test_a_client_without_tls_is_computed_as_one(case: Case, recorder: HelloRecorder, postfix: PostfixVersion) -> None:
-    assert case.id in recorder.plain
-    assert case.id not in recorder.hellos
+def test_a_client_without_tls_is_computed_as_one(
+    case: Case, hellos: Mapping[str, ClientHello | None], postfix: PostfixVersion
+) -> None:
+    assert hellos[case.id] is None
     assert isinstance(computed(case, postfix), NoTls)
 
 
@@ -283,17 +253,12 @@ def test_posttls_finger_sends_the_computed_profile(
     level: str, grade: str, settings: Mapping[str, str], postfix: PostfixVersion
 ) -> None:
     options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
-    with hello_recorder() as recorder:
-        subprocess.run(
-            [
-                *(program("posttls-finger", "postfix"), "-c", "-l", level, "-g", grade, "-t", "10"),
-                *("-o", "myhostname=finger.test", *options, f"[127.0.0.1]:{recorder.port}"),
-            ],
-            check=False,
-            capture_output=True,
-            timeout=60,
+    with recorder() as there:
+        command_sends(
+            *(str(program("posttls-finger", "postfix")), "-c", "-l", level, "-g", grade, "-t", "10"),
+            *("-o", "myhostname=finger.test", *options, f"[127.0.0.1]:{there.port}"),
         )
-        recorder.wait_for({"finger.test"})
+        hello = decode_client_hello(there.recorded().hello)
     case = Case(
         id="finger",
         settings={
@@ -303,4 +268,4 @@ def test_posttls_finger_sends_the_computed_profile(
             **settings,
         },
     )
-    assert_equal(computed(case, postfix), recorder.hellos["finger.test"])
+    assert_equal(computed(case, postfix), hello)

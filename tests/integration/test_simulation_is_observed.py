@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import pytest
 
 import mxprobe
+from examples.client_profiles import CAPTURED, clients, random_clients
 from mxprobe import EndpointFacts, Limits, ProbeSettings
 from mxprobe.facts import ProfileAnswer
 from mxprobe.mta.senders import sender_names
 from mxprobe.verdict.simulation import Simulated, simulate
 from servers.cases import CASES, Case, reachable
-from servers.clients import CAPTURED, clients, random_clients
 
 NAME = "mx.test"
 
@@ -39,7 +39,7 @@ UNKNOWN = {
 }
 """The clients for which the answer may be unknown at some server, and why."""
 
-MOST_UNKNOWN_AT_RANDOM = 0.3
+MOST_UNKNOWN_AT_RANDOM = 0.35
 """The part of the clients with random lists that may be unknown at one server: every third lists no scheme for a suite
 that it offers, or not the curve of the certificate."""
 

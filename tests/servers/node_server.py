@@ -6,14 +6,13 @@ It talks no SMTP: put `smtp_front` before it. The package is fetched once by `to
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from mxprobe.terms import Protocol
 from servers.certificates import Issued
+from servers.fetched import installed
 from servers.running import RunningServer, Suites, certificate, free_port, server_directory, started
 
 SSLV2_SUITES: Mapping[str, int] = {
@@ -119,14 +118,7 @@ def old_node() -> Path:
     Raises:
         RuntimeError: it cannot be fetched; the text says why.
     """
-    directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mxprobe" / "node-0.10.28"
-    binary = directory / "bin" / "node"
-    if not binary.exists():
-        tool = Path(__file__).parents[2] / "tools" / "install-test-servers"
-        done = subprocess.run([tool, "--node-only"], capture_output=True, text=True, check=False)
-        if done.returncode or not binary.exists():
-            raise RuntimeError(f"{tool} cannot fetch node 0.10.28:\n{done.stdout}{done.stderr}")
-    return binary
+    return installed("node-0.10.28/bin/node", "--node-only")
 
 
 def _expected(protocols: Sequence[Protocol], enabled: Sequence[str]) -> Suites:

@@ -2,21 +2,22 @@
 
 The libraries are those that the wheels of psycopg2-binary on PyPI carry: OpenSSL as its authors released it. OpenSSL
 1.0.1g is in the program of node 0.10.28, which exports it, though not as a library: a few lines of C run in that
-program before it starts. All are fetched into the cache directory when they are first asked for.
+program before it starts.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from servers.fetched import wheel
+from servers.node_server import old_node
 
 WHEELS: Mapping[str, tuple[str, str, str]] = {
     "1.0.2q": ("psycopg2-binary==2.7.7", "36", "cp36m"),
@@ -24,9 +25,7 @@ WHEELS: Mapping[str, tuple[str, str, str]] = {
     "3.5.8": ("psycopg2-binary==2.9.13", "311", "cp311"),
 }
 """Which wheel has which OpenSSL: the requirement, and the Python and ABI that it is for."""
-
-# ssl.h of the generations; the names without SSL_CTRL_ and SSL_OP_.
-_OPTIONS, _SET_GROUPS_LIST, _SET_MIN_PROTO_VERSION = 32, 92, 123
+_PROGRAM = Path(__file__).with_name("library_hello.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,40 +54,18 @@ def openssl_hello(version: str, settings: OpensslSettings) -> bytes:
         library = str(found)
         environment["LD_LIBRARY_PATH"] = str(found.parent)
     # In a process of its own: this one has an OpenSSL already.
-    return _hex_of([sys.executable, __file__, library, json.dumps(asdict(settings))], environment)
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mxprobe"
+    return _hex_of([sys.executable, str(_PROGRAM), library, json.dumps(asdict(settings))], environment)
 
 
 def _library(version: str) -> Path:
     requirement, python, abi = WHEELS[version]
-    directory = _cache() / "libraries" / f"openssl-{version}"
-    if not directory.exists():
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=directory.parent) as scratch:
-            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
-            # The wheel's Python is not ours: only its libraries are used.
-            command += ["--python-version", python, "--implementation", "cp", "--abi", abi]
-            for platform in ("manylinux1_x86_64", "manylinux2014_x86_64", "manylinux_2_17_x86_64"):
-                command += ["--platform", platform]
-            done = subprocess.run([*command, "-d", scratch, requirement], capture_output=True, text=True, check=False)
-            wheels = tuple(Path(scratch).glob("*.whl"))
-            if done.returncode or not wheels:
-                raise RuntimeError(f"{requirement} cannot be fetched: {done.stderr}")
-            unpacked = Path(scratch) / "unpacked"
-            with zipfile.ZipFile(wheels[0]) as wheel:
-                wheel.extractall(unpacked)
-            unpacked.rename(directory)
+    directory = wheel(requirement, python=python, abi=abi, place=f"libraries/openssl-{version}")
     # Where auditwheel puts them: beside the package, formerly in it.
     (library,) = (*directory.glob("*.libs/libssl*"), *directory.glob("*/.libs/libssl*"))
     return library
 
 
 def _by_node(settings: OpensslSettings) -> bytes:
-    from servers.node_server import old_node
-
     with tempfile.TemporaryDirectory() as scratch:
         source, shim = Path(scratch) / "hello.c", Path(scratch) / "hello.so"
         source.write_text(_SHIM)
@@ -130,42 +107,3 @@ __attribute__((constructor)) static void hello(void)
     _exit(length > 0 ? 0 : 1);
 }
 """
-
-
-def _main(library: str, text: str) -> None:
-    """Print the hello of a library in hexadecimal."""
-    settings = json.loads(text)
-    ssl = ctypes.CDLL(library)
-    for name in ("SSL_CTX_new", "SSL_new", "BIO_s_mem", "BIO_new"):
-        getattr(ssl, name).restype = ctypes.c_void_p
-    modern = hasattr(ssl, "TLS_client_method")
-    method = ssl.TLS_client_method if modern else ssl.SSLv23_client_method
-    method.restype = ctypes.c_void_p
-    if not modern:
-        ssl.SSL_library_init()
-    context = ctypes.c_void_p(ssl.SSL_CTX_new(ctypes.c_void_p(method())))
-    if modern:
-        ssl.SSL_CTX_set_options(context, ctypes.c_uint64(settings["options"]))
-    else:
-        ssl.SSL_CTX_ctrl(context, _OPTIONS, ctypes.c_long(settings["options"]), None)
-    if settings["security_level"] is not None:
-        ssl.SSL_CTX_set_security_level(context, settings["security_level"])
-    if settings["oldest"] is not None:
-        ssl.SSL_CTX_ctrl(context, _SET_MIN_PROTO_VERSION, ctypes.c_long(settings["oldest"]), None)
-    if settings["groups"] is not None:
-        groups = ctypes.c_char_p(settings["groups"].encode())
-        if ssl.SSL_CTX_ctrl(context, _SET_GROUPS_LIST, ctypes.c_long(0), groups) != 1:
-            sys.exit("the groups are refused")
-    if ssl.SSL_CTX_set_cipher_list(context, settings["ciphers"].encode()) != 1:
-        sys.exit("the ciphers are refused")
-    connection = ctypes.c_void_p(ssl.SSL_new(context))
-    inward, outward = (ctypes.c_void_p(ssl.BIO_new(ctypes.c_void_p(ssl.BIO_s_mem()))) for _ in range(2))
-    ssl.SSL_set_bio(connection, inward, outward)
-    ssl.SSL_connect(connection)
-    buffer = ctypes.create_string_buffer(65536)
-    length = ssl.BIO_read(outward, buffer, 65536)
-    print(buffer.raw[: max(length, 0)].hex())
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])

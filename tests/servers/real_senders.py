@@ -5,24 +5,20 @@
 
 from __future__ import annotations
 
-import gzip
-import platform
-import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mxprobe.terms import Protocol
+from servers import versions
 from servers.fetched import debian_package
 from servers.openssl_hello import WHEELS, OpensslSettings, openssl_hello
-from servers.running import output_of, program
 from servers.sending import (
     MESSAGE,
     RECIPIENT,
     SENDER,
     exim_sends,
-    jakarta_mail,
     jakarta_mail_sends,
     nodemailer_sends,
     opensmtpd_sends,
@@ -31,12 +27,10 @@ from servers.sending import (
     python_sends,
     sendmail_sends,
 )
-from servers.unpacked import HOST_NAME, unpacked
+from servers.unpacked import HOST_NAME
 
 Sends = Callable[[int], AbstractContextManager[None]]
 """Makes the software start TLS with a port of 127.0.0.1; its hello comes inside the context at the latest."""
-
-NODEMAILER = "10.6.0"
 
 _TRIPLE = "usr/lib/x86_64-linux-gnu"
 
@@ -71,59 +65,6 @@ def real_sender(name: str) -> RealSender:
     return found
 
 
-def _openssl() -> str:
-    return " ".join(output_of(program("openssl", "openssl"), "version").split()[:2])
-
-
-def _gnutls() -> str:
-    return f"GnuTLS {output_of('gnutls-cli', '--version').split()[1]}"
-
-
-def _debian(directory: Path, package: str) -> str:
-    """The version of a Debian package that is unpacked there, by its changelog."""
-    with gzip.open(directory / "usr/share/doc" / package / "changelog.Debian.gz", "rt", encoding="utf-8") as changes:
-        return changes.readline().partition("(")[2].partition(")")[0]
-
-
-def _postfix() -> str:
-    version = output_of(program("postconf", "postfix"), "-h", "mail_version").strip()
-    return f"Postfix {version} with {_openssl()}, Debian 12"
-
-
-def _exim() -> str:
-    version = _debian(unpacked("exim4-daemon-light"), "exim4-daemon-light")
-    return f"Exim {version} with {_gnutls()}, Debian 12"
-
-
-def _sendmail() -> str:
-    return f"Sendmail {_debian(unpacked('sendmail-bin'), 'sendmail-bin')} with {_openssl()}, Debian 12"
-
-
-def _of_debian(what: str, package: str, library: Callable[[], str], *others: str) -> Callable[[], str]:
-    return lambda: f"{what} {_debian(debian_package(package, *others), package)} with {library()}, Debian 12"
-
-
-def _python() -> str:
-    return f"Python {platform.python_version()} smtplib with {' '.join(ssl.OPENSSL_VERSION.split()[:2])}"
-
-
-def _node() -> str:
-    node, openssl = output_of("node", "-p", "process.version + ' ' + process.versions.openssl").split()
-    return f"Nodemailer {NODEMAILER} on Node.js {node.removeprefix('v')} with OpenSSL {openssl}"
-
-
-def _java() -> str:
-    version = output_of("java", "--version").split()[1]
-    mail = _debian(jakarta_mail(), "libjakarta-mail-java")
-    return f"Jakarta Mail {mail} on OpenJDK {version} (JSSE), Debian 12"
-
-
-def _curl() -> str:
-    words = output_of("curl", "--version").split()
-    (library,) = (word.replace("/", " ") for word in words if word.startswith("OpenSSL/"))
-    return f"curl {words[1]} with {library}, Debian 12"
-
-
 def _by(command: Callable[[int], Sequence[str]], given: str = "", **environment: Callable[[], Path]) -> Sends:
     """By a command line; `environment` has directories that are fetched for it."""
 
@@ -151,13 +92,13 @@ def _swaks() -> Path:
 _MTAS = (
     RealSender(
         name="postfix-3.7-openssl-3.0",
-        software=_postfix,
+        software=versions.postfix,
         command="smtp(8) with nothing set for TLS but smtp_tls_security_level = may",
         sends=lambda port: postfix_sends(port, {"smtp_tls_security_level": "may"}),
     ),
     RealSender(
         name="postfix-3.7-openssl-3.0-secure",
-        software=_postfix,
+        software=versions.postfix,
         command="smtp(8) with nothing set for TLS but smtp_tls_security_level = secure and smtp_tls_CAfile; at verify "
         "and fingerprint it offers the same, at encrypt what it offers at may",
         sends=lambda port: postfix_sends(
@@ -170,19 +111,19 @@ _MTAS = (
     ),
     RealSender(
         name="exim-4.96-gnutls-3.7",
-        software=_exim,
+        software=versions.exim,
         command="exim4 -Mc of one message, with a router, an smtp transport, and nothing set for TLS",
         sends=exim_sends,
     ),
     RealSender(
         name="sendmail-8.17-openssl-3.0",
-        software=_sendmail,
+        software=versions.sendmail,
         command="sendmail -odi of one message, with a mailer [IPC], and nothing set for TLS",
         sends=sendmail_sends,
     ),
     RealSender(
         name="opensmtpd-6.8-openssl-3.0",
-        software=_of_debian("OpenSMTPD", "opensmtpd", _openssl),
+        software=versions.of_debian("OpenSMTPD", "opensmtpd", versions.openssl),
         command='smtpd with action "relay" relay host smtp://127.0.0.1:PORT, and nothing set for TLS',
         sends=opensmtpd_sends,
         needs="the Debian package opensmtpd (fetched), and the right to mount (unshare -m)",
@@ -223,7 +164,7 @@ def _settings_of_postfix(
         calls.append(f"SSL_CTX_set1_groups_list({settings.groups})")
 
     def library() -> str:
-        return f"{_openssl()} of Debian 12" if openssl == "system" else _LIBRARIES[openssl][0]
+        return f"{versions.openssl()} of Debian 12" if openssl == "system" else _LIBRARIES[openssl][0]
 
     return RealSender(
         name=name,
@@ -325,39 +266,39 @@ _POSTFIX_SETTINGS = (
 _PROGRAMS = (
     RealSender(
         name="python-3.11-smtplib",
-        software=_python,
+        software=versions.python_smtplib,
         command="smtplib.SMTP(...).starttls(); with ssl.create_default_context() it offers the same",
         sends=python_sends,
     ),
     RealSender(
         name="openssl-3.0-s_client",
-        software=lambda: f"{_openssl()} s_client, Debian 12",
+        software=lambda: f"{versions.openssl()} s_client, Debian 12",
         command="openssl s_client -starttls smtp -connect mx.test:PORT",
         sends=_by(lambda port: ("openssl", "s_client", "-starttls", "smtp", "-connect", f"{HOST_NAME}:{port}")),
     ),
     RealSender(
         name="gnutls-3.7-cli",
-        software=lambda: f"{_gnutls()} gnutls-cli, Debian 12",
+        software=lambda: f"{versions.gnutls()} gnutls-cli, Debian 12",
         command="gnutls-cli --starttls-proto=smtp --port=PORT mx.test",
         sends=_by(lambda port: ("gnutls-cli", "--starttls-proto=smtp", f"--port={port}", HOST_NAME)),
     ),
     RealSender(
         name="nodemailer-10-node-20",
-        software=_node,
+        software=versions.nodemailer,
         command="createTransport({host, port}).sendMail(...)",
-        sends=lambda port: nodemailer_sends(port, NODEMAILER),
+        sends=nodemailer_sends,
         needs="the npm package nodemailer (fetched), and Node.js",
     ),
     RealSender(
         name="jakarta-mail-2.0-java-17",
-        software=_java,
+        software=versions.jakarta_mail,
         command="Transport.send(message) with mail.smtp.starttls.enable = true",
         sends=jakarta_mail_sends,
         needs="the Debian packages of Jakarta Mail (fetched), and a JDK",
     ),
     RealSender(
         name="curl-7.88-openssl-3.0",
-        software=_curl,
+        software=versions.curl,
         command="curl --ssl smtp://mx.test:PORT --mail-from FROM --mail-rcpt TO --upload-file -",
         sends=_by(
             lambda port: (
@@ -370,7 +311,7 @@ _PROGRAMS = (
     ),
     RealSender(
         name="msmtp-1.8-gnutls-3.7",
-        software=lambda: f"msmtp {_debian(_msmtp(), 'msmtp')} with {_gnutls()}, Debian 12",
+        software=lambda: f"msmtp {versions.debian(_msmtp(), 'msmtp')} with {versions.gnutls()}, Debian 12",
         command="msmtp --host=mx.test --port=PORT --tls=on --tls-certcheck=off --from=FROM TO",
         sends=_by(
             lambda port: (
@@ -384,7 +325,7 @@ _PROGRAMS = (
     ),
     RealSender(
         name="s-nail-14.9-openssl-3.0",
-        software=lambda: f"s-nail {_debian(_s_nail(), 's-nail')} with {_openssl()}, Debian 12",
+        software=lambda: f"s-nail {versions.debian(_s_nail(), 's-nail')} with {versions.openssl()}, Debian 12",
         command="s-nail -S mta=smtp://mx.test:PORT -S smtp-use-starttls -r FROM TO",
         sends=_by(
             lambda port: (
@@ -398,7 +339,9 @@ _PROGRAMS = (
     ),
     RealSender(
         name="swaks-20201014-openssl-3.0",
-        software=lambda: f"swaks {_debian(_swaks(), 'swaks')} with Net::SSLeay and {_openssl()}, Debian 12",
+        software=lambda: (
+            f"swaks {versions.debian(_swaks(), 'swaks')} with Net::SSLeay and {versions.openssl()}, Debian 12"
+        ),
         command="swaks --tls --server mx.test --port PORT --from FROM --to TO",
         sends=_by(
             lambda port: (

@@ -20,22 +20,33 @@ class Recorder:
     noted: list[str]
     future: Future[Recorded | None]
 
+    def ended(self) -> Recorded | None:
+        """The hello, as soon as it came; None if those who came sent none.
+
+        Raises:
+            RuntimeError: nobody came.
+        """
+        found = self.future.result()
+        if found is None and not self.noted:
+            raise RuntimeError("nobody came")
+        return found
+
     def recorded(self) -> Recorded:
         """The hello, as soon as it came.
 
         Raises:
             RuntimeError: none came.
         """
-        found = self.future.result()
+        found = self.ended()
         if found is None:
             raise RuntimeError("no hello came: " + "; ".join(self.noted))
         return found
 
 
 @contextmanager
-def recorder(*, smtps: bool = False, timeout_seconds: float = 60.0) -> Iterator[Recorder]:
-    """Listen on a free port of 127.0.0.1 until a hello has come, or the time is over."""
-    settings = RecordingSettings(smtps=smtps, timeout_seconds=timeout_seconds)
+def recorder(*, timeout_seconds: float = 60.0, connections: int = 100) -> Iterator[Recorder]:
+    """Listen on a free port of 127.0.0.1 until a hello has come, as many have come without one, or the time is over."""
+    settings = RecordingSettings(timeout_seconds=timeout_seconds, connections=connections)
     noted: list[str] = []
     ports: Queue[int] = Queue()
     with ThreadPoolExecutor(1, "recorder") as pool:

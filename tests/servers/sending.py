@@ -11,38 +11,65 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from servers.fetched import debian_package, npm_package
 from servers.postfix import postfix_server
-from servers.running import free_port, server_directory, started
+from servers.running import RunningServer, free_port, server_directory, started
 from servers.unpacked import HOST_NAME, hand_over, own_world, unpacked
 
 SENDER, RECIPIENT = "postmaster@mx.test", "postmaster@recorder.test"
 MESSAGE = f"From: {SENDER}\r\nTo: {RECIPIENT}\r\nSubject: a recording\r\n\r\nNobody gets this.\r\n"
+NODEMAILER = "10.6.0"
+"""The version of Nodemailer that is fetched."""
 
 _PATIENCE_SECONDS = 60
-_POSTFIX_CLIENT = (
+_POSTFIX_QUEUE = (
     "qmgr unix n - n 300 1 qmgr",
-    "smtp unix - - n - - smtp",
     "retry unix - - n - - error",
+    "error unix - - n - - error",
     "defer unix - - n - 0 bounce",
     "trace unix - - n - 0 bounce",
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostfixClient:
+    """A smtp(8) or lmtp(8) with `-o` settings of its own, that connects to a port of 127.0.0.1."""
+
+    port: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+    program: Literal["smtp", "lmtp"] = "smtp"
+
+
 @contextmanager
-def postfix_sends(port: int, main_cf: Mapping[str, str] | None = None) -> Iterator[None]:
-    """A Postfix that has a message to deliver to the recorder, with these parameters."""
+def postfix_clients_send(*clients: PostfixClient) -> Iterator[RunningServer]:
+    """A Postfix with one message, that each of these clients tries to deliver once."""
+    services, transports = list(_POSTFIX_QUEUE), []
+    for number, client in enumerate(clients):
+        options = " ".join(f"-o {{ {name} = {value} }}" for name, value in client.settings.items())
+        services.append(f"client{number} unix - - n - - {client.program} {options}")
+        transports.append(f"{{ {number}.test = client{number}:[127.0.0.1]:{client.port} }}")
     parameters = {
-        "relayhost": f"[127.0.0.1]:{port}",
+        "transport_maps": f"inline:{{{', '.join(transports)}}}",
         "smtpd_relay_restrictions": "permit_mynetworks, reject",
-        "smtp_host_lookup": "native",
-        **(main_cf or {}),
+        "smtpd_tls_security_level": "none",
+        # What cannot be delivered stays until the directory goes, and is not bounced.
+        "minimal_backoff_time": "1000s",
+        "queue_run_delay": "1000s",
     }
-    with postfix_server(main_cf=parameters, services=_POSTFIX_CLIENT) as postfix:
+    with postfix_server(main_cf=parameters, services=services) as postfix:
         with smtplib.SMTP("127.0.0.1", postfix.port, "mx.test") as session:
-            session.sendmail(SENDER, [RECIPIENT], MESSAGE)
+            session.sendmail(SENDER, [f"postmaster@{number}.test" for number in range(len(clients))], MESSAGE)
+        yield postfix
+
+
+@contextmanager
+def postfix_sends(port: int, settings: Mapping[str, str] | None = None) -> Iterator[None]:
+    """A Postfix whose smtp(8) has these settings."""
+    with postfix_clients_send(PostfixClient(port=port, settings=settings or {})):
         yield
 
 
@@ -118,9 +145,9 @@ def python_sends(port: int) -> Iterator[None]:
 
 
 @contextmanager
-def nodemailer_sends(port: int, version: str) -> Iterator[None]:
+def nodemailer_sends(port: int) -> Iterator[None]:
     """Nodemailer on the machine's Node.js."""
-    modules = npm_package("nodemailer", version) / "node_modules"
+    modules = npm_package("nodemailer", NODEMAILER) / "node_modules"
     with program_sends("node", "-e", _NODEMAILER, str(port), environment={"NODE_PATH": str(modules)}):
         yield
 
@@ -128,7 +155,7 @@ def nodemailer_sends(port: int, version: str) -> Iterator[None]:
 @contextmanager
 def jakarta_mail_sends(port: int) -> Iterator[None]:
     """Jakarta Mail of Debian on the machine's Java."""
-    jars = jakarta_mail() / "usr/share/java"
+    jars = jakarta_mail_directory() / "usr/share/java"
     with server_directory("java") as directory:
         source = directory / "Send.java"
         source.write_text(_JAVA)
@@ -137,7 +164,7 @@ def jakarta_mail_sends(port: int) -> Iterator[None]:
             yield
 
 
-def jakarta_mail() -> Path:
+def jakarta_mail_directory() -> Path:
     """The directory of Jakarta Mail."""
     return debian_package("libjakarta-mail-java", "libjakarta-activation-java")
 

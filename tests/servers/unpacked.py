@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import pwd
-import subprocess
 from pathlib import Path
+
+from servers.fetched import installed
 
 HOST_NAME = "mx.test"
 
@@ -20,13 +21,7 @@ def unpacked(package: str) -> Path:
     Raises:
         RuntimeError: it cannot be fetched; the text says why.
     """
-    directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mxprobe" / "debian" / package
-    if not directory.exists():
-        tool = Path(__file__).parents[2] / "tools" / "install-test-servers"
-        done = subprocess.run([tool, "--unpacked-only"], capture_output=True, text=True, check=False)
-        if done.returncode or not directory.exists():
-            raise RuntimeError(f"{tool} cannot unpack {package}:\n{done.stdout}{done.stderr}")
-    return directory
+    return installed(f"debian/{package}", "--unpacked-only")
 
 
 def own_world(directory: Path, *accounts: str) -> dict[str, str]:

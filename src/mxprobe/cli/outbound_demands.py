@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 MAX_POLICIES = 4096
 """Different policies of which the offer is kept; tables have few kinds of them, however many destinations."""
 
-_Key = tuple[Tls, str | None, str | None, str | None, tuple[str, ...], bool]
+_Key = tuple[Tls, str | None, str | None, str | None]
 
 
 class Demands:
@@ -56,6 +57,7 @@ class Demands:
         self.need_trust = self._needs_trust()
         self._kept: dict[_Key, Demand] = {}
         self._numbers = 0
+        self._general: Demand | NoDemand | None = None
 
     def of(self, next_hop: str) -> Callable[[str], Demand | NoDemand]:
         """What is demanded of each MX host of a partner, by the host's name."""
@@ -68,8 +70,12 @@ class Demands:
             return lambda _host: found
         if self._per_site:
             return lambda host: self._by_site(destination, host)
-        general = self._demand(self._level, None)
-        return lambda _host: general
+        return self._general_of
+
+    def _general_of(self, _host: str) -> Demand | NoDemand:
+        if self._general is None:
+            self._general = self._demand(self._level, None)
+        return self._general
 
     def hole(self, subject: str) -> Iterator[Check]:
         """Whether the versions of main.cf have a hole, and what comes of it."""
@@ -145,24 +151,20 @@ class Demands:
             policy.ciphers if policy else None,
             policy.protocols if policy else None,
             policy.exclude if policy else None,
-            match,
-            policy is not None and policy.trust_anchors,
         )
         found = self._kept.get(key)
         if found is None:
-            found = self._computed(level, policy, match, place)
+            found = self._computed(level, policy)
             if len(self._kept) >= MAX_POLICIES:
                 self._kept.clear()
             self._kept[key] = found
-        return found
+        return replace(found, match=match, trusts=self._trusts(policy), place=check_place(place))
 
-    def _computed(
-        self, level: Tls, policy: Policy | None, match: tuple[str, ...], place: PostfixPlace | None
-    ) -> Demand:
+    def _computed(self, level: Tls, policy: Policy | None) -> Demand:
         number = self._numbers
         self._numbers += 1
         if level == "none":
-            return Demand(number=number, level=level, offer=None, place=check_place(place))
+            return Demand(number=number, level=level, offer=None)
         configuration = self.paper.configuration.overridden(_over(policy, level))
         mandatory = "" if level == "may" else "mandatory_"
         versions = check_place(configuration.place(f"smtp_tls_{mandatory}protocols"))
@@ -183,12 +185,9 @@ class Demands:
             number=number,
             level=level,
             offer=profile_of(configuration),
-            match=match,
-            trusts=self._trusts(policy),
             sha256=parameters.text("smtp_tls_fingerprint_digest").lower() == "sha256",
             exclusions=cache(lambda: exclusions_of(parameters, "smtp", profile_of, mandatory=bool(mandatory))),
             places=places,
-            place=check_place(place),
         )
 
     def _match(self, level: Tls) -> tuple[str, ...]:
@@ -244,7 +243,7 @@ def _over(policy: Policy | None, level: Tls) -> tuple[Setting, ...]:
     """What a policy says over main.cf, as settings of it."""
     if policy is None:
         return ()
-    place = PostfixPlace(file=policy.entry.file or "smtp_tls_policy_maps", line=policy.entry.line or 1)
+    place = PostfixPlace(file="-policy")  # the line of the entry, which others may be equal to
     mandatory = "" if level == "may" else "mandatory_"
     said: dict[str, str | None] = {
         f"smtp_tls_{mandatory}ciphers": policy.ciphers,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
@@ -23,7 +23,7 @@ from mxprobe.trust.names import NameMatch, postfix_matches
 from mxprobe.trust.verification import Verification
 from mxprobe.verdict.checks import Place
 from mxprobe.verdict.choice import Obstacle
-from mxprobe.verdict.overlap import families, missing_overlaps
+from mxprobe.verdict.overlap import families, missing_overlaps, place_of
 from mxprobe.verdict.simulation import Simulated, simulate
 
 MAX_KEPT = 4096
@@ -108,7 +108,7 @@ SessionEnd = Literal["tls", "clear", "fails", "unknown", "unreachable"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """How one server would be met: by TLS, in clear text as it has no TLS, not at all as TLS *fails*; *unreachable*
-    where it was not even connected to when it was probed."""
+    where it was not even connected to when it was probed. `place` is what is to blame, where that is not the level."""
 
     end: SessionEnd
     protocol: Protocol | None = None
@@ -220,12 +220,14 @@ def _above_may(met: list[tuple[int, Session]], level: Tls | None) -> Delivery:
 
 
 def _delivered(outcome: Outcome, session: Session, level: Tls | None, every: list[Session]) -> Delivery:
-    others = Counter(
-        each.reason or f"{each.protocol} {each.suite}"
-        for each in every
-        if each.end != session.end or (each.reason != session.reason and each.end != "tls")
-    )
-    note = "; ".join(f"{count} of {len(every)} servers: {words}" for words, count in others.most_common(3))
+    note = ""
+    if len(every) > 1:
+        others = Counter(
+            each.reason or f"{each.protocol} {each.suite}"
+            for each in every
+            if each.end != session.end or (each.reason != session.reason and each.end != "tls")
+        )
+        note = "; ".join(f"{count} of {len(every)} servers: {words}" for words, count in others.most_common(3))
     return Delivery(
         outcome=outcome,
         level=level,
@@ -244,6 +246,8 @@ def _met(demand: Demand, server: PartnerServer, next_hop: str, simulations: Simu
     if server.facts is None:
         return Session(end="unknown", reason=f"{server.endpoint.host} was not probed")
     found = simulations.session(demand, server)
+    if found.end != "tls" and found.place is None:
+        found = replace(found, place=demand.place)
     if found.end != "tls" or demand.level in ("may", "encrypt", "dane"):
         return found
     state, why = _authenticated(demand, server, next_hop)
@@ -257,7 +261,7 @@ def _session(demand: Demand, facts: EndpointFacts | None) -> Session:
     if facts is None:
         return Session(end="unknown", reason="it was not probed")
     if demand.offer is None:
-        return Session(end="clear", reason="our level is none", place=demand.place)
+        return Session(end="clear", reason="our level is none")
     seen = facts.starttls
     if seen.state == "unknown":
         end: SessionEnd = "unreachable" if seen.stage == "connect" else "unknown"
@@ -267,9 +271,9 @@ def _session(demand: Demand, facts: EndpointFacts | None) -> Session:
     if seen.state in ("not-offered", "refused"):
         # Postfix goes on in clear text after "no" to STARTTLS, too (smtp_proto.c).
         words = "it offers no STARTTLS" if seen.state == "not-offered" else "it refuses STARTTLS"
-        return Session(end="clear" if demand.level in ("may", "dane") else "fails", reason=words, place=demand.place)
+        return Session(end="clear" if demand.level in ("may", "dane") else "fails", reason=words)
     if isinstance(demand.offer, NoTls):
-        return Session(end="fails", reason=f"our TLS is off: {demand.offer.reason}", place=demand.place)
+        return Session(end="fails", reason=f"our TLS is off: {demand.offer.reason}")
     if seen.state == "offered-but-broken":
         return Session(end="fails", reason="it offers STARTTLS, but TLS fails")
     found = simulate(demand.offer, facts)
@@ -293,7 +297,7 @@ def _obstructed(demand: Demand, facts: EndpointFacts, found: Simulated) -> Sessi
         if missing:
             needed, exclusion = families(missing[0].suites), missing[0].exclusion
             reason = f"no common suite, needs {needed}, which {exclusion} takes away"
-            place = Place(file=exclusion.place.file, line=exclusion.place.line) if exclusion.place else place
+            place = place_of(exclusion) or place
         else:
             reason = f"no common suite, needs {families(suites)}" if suites else "no common suite"
     elif found.obstacle is not None:
@@ -302,7 +306,7 @@ def _obstructed(demand: Demand, facts: EndpointFacts, found: Simulated) -> Sessi
         reason = found.reason or "TLS fails"
     if demand.level == "dane":
         reason += "; where it has TLSA records, mail waits"
-    return Session(end="fails", reason=reason, place=place or demand.place)
+    return Session(end="fails", reason=reason, place=place)
 
 
 def _accepts(facts: EndpointFacts, protocol: Protocol) -> bool:

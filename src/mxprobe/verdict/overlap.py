@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mxprobe.mta.postfix.exclusions import Exclusion
 from mxprobe.terms import PROTOCOLS, Protocol
 from mxprobe.tls.suites import CipherSuite, suite
+from mxprobe.verdict.checks import Place
 
 MAX_FAMILIES = 4
 """Families named in one sentence; a server that has more of them in its way has all of them in its way."""
@@ -47,6 +48,12 @@ def missing_words(missing: Missing) -> str:
     names = [suite(number).name for number in missing.suites]
     shown = ", ".join(names[:MAX_SUITES]) + (", ..." if names[MAX_SUITES:] else "")
     return f"{families(missing.suites)} ({shown})"
+
+
+def place_of(exclusion: Exclusion) -> Place | None:
+    """Where the word stands; None where it is a default, or was said in no file."""
+    place = exclusion.place
+    return None if place is None or place.file.startswith("-") else Place(file=place.file, line=place.line)
 
 
 def hole(protocols: Iterable[Protocol]) -> tuple[tuple[Protocol, ...], tuple[Protocol, ...]] | None:

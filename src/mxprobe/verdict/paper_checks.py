@@ -11,7 +11,7 @@ from mxprobe.mta.postfix.exclusions import Exclusion
 from mxprobe.mta.profile import Profile
 from mxprobe.terms import PROTOCOLS, Protocol
 from mxprobe.verdict.checks import Check, Place
-from mxprobe.verdict.overlap import hole, missing_overlaps, missing_words
+from mxprobe.verdict.overlap import hole, missing_overlaps, missing_words, place_of
 from mxprobe.verdict.requirements import PROTOCOL_REQUIREMENTS
 
 MAX_MISSING = 3
@@ -120,14 +120,11 @@ def _without_suite(check: Check, blame: Blame) -> Check:
     if not missing:
         return replace(check, place=_place(check, blame.places))
     said = [f"{missing_words(each)}, excluded by {each.exclusion}" for each in missing[:MAX_MISSING]]
-    first = missing[0].exclusion.place
     return replace(
         check,
         summary=f"{check.summary}; missing overlap: {'; '.join(said)}",
         evidence=check.evidence | {"missing_overlap": tuple(said)},
-        place=Place(file=first.file, line=first.line)
-        if first and not first.file.startswith("-")
-        else _place(check, blame.places),
+        place=place_of(missing[0].exclusion) or _place(check, blame.places),
     )
 
 

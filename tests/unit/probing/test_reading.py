@@ -433,7 +433,7 @@ def test_a_profile_that_got_a_session_knows_which(answer: Chosen, protocol: str,
 
 
 def test_a_profile_that_got_a_session_knows_its_group_and_the_kind_of_key() -> None:
-    signed = chose("TLSv1.2", ECDHE_GCM, group=29, scheme=0x0804)
+    signed = replace(chose("TLSv1.2", ECDHE_GCM, group=29), scheme=0x0804)
     found = profile_answer(PROFILE, HELLO, signed)
     assert (found.group, found.certificate_kind) == ("x25519", "RSA")
     # A flight that was cut shows neither for sure.
