@@ -210,6 +210,18 @@ def test_policies_hold_for_whom_they_are_about(tmp_path: Path, store: str) -> No
     assert 'invalid cipher grade: "hihg"' in of(done, "dhe.example")["summary"]
 
 
+def test_an_entry_within_main_cf_has_its_line_there(tmp_path: Path, store: str) -> None:
+    path = main_cf(
+        tmp_path,
+        "smtp_tls_security_level = may",
+        "",
+        "smtp_tls_policy_maps = inline:{dhe.example=none ecdhe.example=x}",
+    )
+    done = check(path, store, "dhe.example", "ecdhe.example")
+    assert outcomes(done) == {"dhe.example": ("clear", "failed"), "ecdhe.example": ("deferred", "failed")}
+    assert of(done, "dhe.example")["place"] == of(done, "ecdhe.example")["place"] == {"file": str(path), "line": 3}
+
+
 def test_equal_entries_have_lines_of_their_own(tmp_path: Path, store: str) -> None:
     (tmp_path / "tls_policy").write_text("ecdhe.example encrypt exclude=ECDHE\ndhe.example none\nstatic.example none\n")
     path = main_cf(

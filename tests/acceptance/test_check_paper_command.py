@@ -167,6 +167,20 @@ def test_a_sender_gets_what_it_would_from_the_server(tmp_path: Path, chain: Path
     assert "TLSv1.3 TLS_AES_256_GCM_SHA384" in found(done, "sender")["summary"]
 
 
+@pytest.mark.parametrize(("protocols", "code"), [(">=TLSv1.2", 0), (">=TLSv1.3", 1)])
+def test_shared_cipher_is_about_what_was_computed_for_the_senders(
+    tmp_path: Path, chain: Path, protocols: str, code: int
+) -> None:
+    path = main_cf(
+        tmp_path,
+        "smtpd_tls_security_level = may",
+        f"smtpd_tls_protocols = {protocols}",
+        f"smtpd_tls_cert_file = {chain}",
+    )
+    done = check(path, "--require", "shared-cipher", "--sender", "postfix-2.11-openssl-1.0.2")
+    assert (done.code, found(done, "require")["place"]) == (code, None), done.out
+
+
 def test_mandatory_tls_on_port_25_is_noted_and_on_submission_is_not(tmp_path: Path, chain: Path) -> None:
     path = main_cf(tmp_path, "smtpd_tls_security_level = encrypt", f"smtpd_tls_cert_file = {chain}")
     services = tmp_path / "master.cf"

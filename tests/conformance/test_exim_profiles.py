@@ -22,7 +22,7 @@ from mxprobe.mta.exim.server import gnutls_server_profile, openssl_server_profil
 from mxprobe.mta.gnutls import client_profile
 from mxprobe.mta.hello import profile_of_hello
 from mxprobe.mta.profile import Profile, ServerProfile
-from mxprobe.schedule.profiles import gnutls_listing
+from mxprobe.schedule.this_machine import gnutls_listing
 from mxprobe.terms import CertificateKind, Protocol
 from servers.exim import exim_server
 from servers.openssl_server import openssl_server

@@ -12,7 +12,7 @@ from mxprobe import Limits, ProbeSettings
 from mxprobe.mta.gnutls import client_profile, server_profile
 from mxprobe.mta.hello import profile_of_hello
 from mxprobe.mta.profile import ServerProfile
-from mxprobe.schedule.profiles import gnutls_listing
+from mxprobe.schedule.this_machine import gnutls_listing
 from mxprobe.terms import CertificateKind
 from servers.gnutls_server import EVERYTHING, gnutls_server
 from servers.recorder import recorder

@@ -99,7 +99,7 @@ def _judged(
     (facts,) = target.endpoints
     places = _places(paper, server, shown)
     certificates = {fingerprint(der): der for chain in shown.chains for der in chain}
-    found = gate_checks(target, wanted, now, certificates)
+    found = gate_checks(_with_answers(target, wanted, now), wanted, now, certificates)
     mandatory = server_level_of(paper.parameters) == "encrypt"
     exclusions: tuple[Exclusion, ...] = ()
     if any(check.evidence.get("obstacle") == "suite" for check in found):
@@ -116,6 +116,26 @@ def _judged(
             checks.append(mandatory_check(str(paper), places))
     checks += remarks(paper, str(paper))
     return checks
+
+
+def _with_answers(target: Target, wanted: Conditions, now: datetime) -> Target:
+    """The target as if the senders had asked it, where it is required that they agree: on paper what they would get is
+    what was computed."""
+    if not any(required.name == "shared-cipher" for required in wanted.requirements):
+        return target
+    from mxprobe.facts import ProfileAnswer
+    from mxprobe.verdict.rules import judge
+    from mxprobe.verdict.simulation import simulate
+
+    (facts,) = target.endpoints
+    computed = (simulate(sender, facts) for sender in wanted.senders)
+    answers = tuple(
+        ProfileAnswer(
+            profile=each.profile, state=each.state, protocol=each.protocol, suite=each.suite, reason=each.reason
+        )
+        for each in computed
+    )
+    return judge(target.next_hop, target.route, (replace(facts, profiles=answers),), now)
 
 
 def remarks(paper: PostfixOnPaper, subject: str) -> Iterator[Check]:

@@ -13,7 +13,7 @@ from mxprobe.mta.postfix.client import client_level, client_profile
 from mxprobe.mta.postfix.configuration import Place as PostfixPlace
 from mxprobe.mta.postfix.configuration import Setting
 from mxprobe.mta.postfix.exclusions import exclusions_of
-from mxprobe.mta.postfix.lookup_tables import Entry, Tables, open_table, table_names, table_warnings
+from mxprobe.mta.postfix.lookup_tables import Entry, Table, Tables, open_table, table_names, table_warnings
 from mxprobe.mta.postfix.policy_maps import InvalidPolicy, Policy, UnknownPolicy, per_site_level, policy_of
 from mxprobe.mta.postfix.protocols import UnknownProtocol, read_protocol_list
 from mxprobe.mta.profile import NoTls, Profile, Tls
@@ -124,18 +124,18 @@ class Demands:
                 return self._demand(self._level, None)
             case Policy():
                 return self._demand(found.level, found)
-        return _no_demand(found)
+        return self._no_demand(found)
 
     def _by_site(self, destination: str, host: str) -> Demand | NoDemand:
         level = per_site_level(self._per_site, destination, host, self._level)
         if isinstance(level, InvalidPolicy | UnknownPolicy):
-            return _no_demand(level)
+            return self._no_demand(level)
         return self._demand(level, None)
 
     def _demand(self, level: Tls, policy: Policy | None) -> Demand | NoDemand:
         place = self.paper.parameters.place("smtp_tls_security_level")
-        if policy is not None and policy.entry.file:
-            place = PostfixPlace(file=policy.entry.file, line=policy.entry.line)
+        if policy is not None:
+            place = self._place_of(policy.entry)
         if level in ("dane", "dane-only") and not self._has_dnssec():
             if level == "dane-only":
                 reason = "our configuration is invalid: dane-only without smtp_dns_support_level = dnssec (4.7.5)"
@@ -159,6 +159,18 @@ class Demands:
                 self._kept.clear()
             self._kept[key] = found
         return replace(found, match=match, trusts=self._trusts(policy), place=check_place(place))
+
+    def _no_demand(self, found: InvalidPolicy | UnknownPolicy) -> NoDemand:
+        if isinstance(found, UnknownPolicy):
+            return NoDemand(outcome="unknown", reason=found.reason)
+        reason = f"its policy is invalid: {found.reason} ({found.status})"
+        return NoDemand(outcome="deferred", reason=reason, place=check_place(self._place_of(found.entry)))
+
+    def _place_of(self, entry: Entry | None) -> PostfixPlace | None:
+        """The line of an entry, or that of the tables where it is in main.cf itself, or the whole table is to blame."""
+        if entry is not None and entry.file:
+            return PostfixPlace(file=entry.file, line=entry.line)
+        return self.paper.parameters.place("smtp_tls_policy_maps" if self._policies else "smtp_tls_per_site")
 
     def _computed(self, level: Tls, policy: Policy | None) -> Demand:
         number = self._numbers
@@ -219,7 +231,7 @@ class Demands:
         return any(
             table.every_key is not None or any(_begins_with(entry, authenticated) for entry in table.entries.values())
             for table in (*self._policies, *self._per_site)
-            if not hasattr(table, "reason")
+            if isinstance(table, Table)
         )
 
     def _has_dnssec(self) -> bool:
@@ -228,15 +240,6 @@ class Demands:
 
 def _begins_with(entry: Entry, words: tuple[str, ...]) -> bool:
     return entry.value.lower().startswith(tuple(word.lower() for word in words))
-
-
-def _no_demand(found: InvalidPolicy | UnknownPolicy) -> NoDemand:
-    if isinstance(found, UnknownPolicy):
-        return NoDemand(outcome="unknown", reason=found.reason)
-    entry = found.entry
-    place = Place(file=entry.file, line=entry.line) if entry is not None and entry.file else None
-    reason = f"its policy is invalid: {found.reason} ({found.status})"
-    return NoDemand(outcome="deferred", reason=reason, place=place)
 
 
 def _over(policy: Policy | None, level: Tls) -> tuple[Setting, ...]:

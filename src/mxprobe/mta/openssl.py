@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from mxprobe.mta.profile import Profile
 from mxprobe.terms import PROTOCOLS, CertificateKind, Protocol
 from mxprobe.tls.openssl_catalogue import CatalogueSuite, Generation, catalogue
 from mxprobe.tls.security_level import DEFAULT_LEVELS, MINIMUM_BITS, at_level, usable, version_at_level
@@ -173,6 +174,18 @@ class Hello:
     groups: tuple[int, ...]
     signature_schemes: tuple[int, ...]
     key_shares: tuple[int, ...]
+
+    def profile(self, *, name: str, source: str) -> Profile:
+        """The profile of who sends it."""
+        return Profile(
+            name=name,
+            protocols=self.protocols,
+            suites=self.suites,
+            groups=self.groups,
+            signature_schemes=self.signature_schemes,
+            key_shares=self.key_shares,
+            source=source,
+        )
 
 
 def client_hello(settings: Settings) -> Hello | None:

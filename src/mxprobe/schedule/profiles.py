@@ -7,7 +7,6 @@ the user named, or that a kind of profile needs, are touched, and none for a pro
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,17 +15,15 @@ from typing import TYPE_CHECKING, Final, Literal
 from mxprobe.errors import InvalidCipherString, InvalidSetting
 from mxprobe.mta.profile import NoTls, Profile, Tls
 from mxprobe.schedule.profile_lists import explicit_profile
-from mxprobe.schedule.programs import last_line, output_of, program, read_text
+from mxprobe.schedule.programs import read_text
+from mxprobe.schedule.this_machine import exim_library, gnutls_listing, openssl_generation, postconf, version_of_postfix
 from mxprobe.terms import PROTOCOLS
 
 if TYPE_CHECKING:
     from mxprobe.mta.exim.lines import Library
-    from mxprobe.mta.gnutls import Listing
     from mxprobe.mta.postfix.configuration import Configuration
     from mxprobe.mta.postfix.levels import ClientPrefix
-    from mxprobe.mta.postfix.version import PostfixVersion
     from mxprobe.schedule.sections import ProfileSection
-    from mxprobe.tls.openssl_catalogue import Generation
 
 LIVE: Final = "live"
 """In the place of a `main.cf`: what `postconf -n` says on this machine. A file of that name is ``./live``."""
@@ -90,11 +87,11 @@ def postfix_profile(
     live = main_cf == LIVE
     with _within(where, "postfix"):
         configuration, prefix = _postfix_configuration(main_cf, directory, master, service, overrides or {})
-        version, found = _postfix_version(postfix_version, live=live)
+        version, found = version_of_postfix(postfix_version, live=live)
         profile = client_profile(
             configuration,
             postfix=version,
-            openssl=_openssl(openssl, of="Postfix", here=found),
+            openssl=openssl_generation(openssl, of="Postfix", here=found),
             level=level,
             name=name,
             prefix=prefix,
@@ -127,7 +124,7 @@ def exim_profile(
         found = tls_library is None and openssl is None
         if tls_library == "gnutls" and openssl is not None:
             raise InvalidSetting("openssl", "an Exim has one TLS library, and it is said to be GnuTLS")
-        library = _exim_library() if found else tls_library or "openssl"
+        library = exim_library() if found else tls_library or "openssl"
         path = directory / Path(file).expanduser()
         configuration = read_exim(read_text(path), str(path), _included, library=library)
         if library == "gnutls":
@@ -136,7 +133,7 @@ def exim_profile(
         profile = openssl_client_profile(
             configuration,
             transport=transport,
-            openssl=_openssl(openssl, of="Exim", here=found),
+            openssl=openssl_generation(openssl, of="Exim", here=found),
             name=name,
         )
     return _with_tls(profile, _at(where, "exim"))
@@ -153,7 +150,7 @@ def exim_strings_profile(
     from mxprobe.mta.exim.client import openssl_strings_profile
 
     with _within(where, "tls_require_ciphers"):
-        generation = _openssl(openssl, of="Exim", here=False)
+        generation = openssl_generation(openssl, of="Exim", here=False)
         profile = openssl_strings_profile(tls_require_ciphers, openssl_options, openssl=generation, name=name)
     return _with_tls(profile, _at(where, "tls_require_ciphers"))
 
@@ -166,26 +163,6 @@ def gnutls_profile(name: str, priority: str, *, where: str) -> Profile:
     """
     with _within(where, "gnutls"):
         return _of_priority(name, priority, "GnuTLS priority string, by {version}")
-
-
-def gnutls_listing(priority: str) -> tuple[Listing, str]:
-    """What the `gnutls-cli` of this machine makes of a priority string, and which GnuTLS that is.
-
-    Raises:
-        InvalidSetting: there is no gnutls-cli, or it refuses the string.
-    """
-    from mxprobe.mta import gnutls
-
-    found = program("gnutls-cli")
-    if found is None:
-        problem = "a GnuTLS priority string is resolved by gnutls-cli, which is not installed (Debian: gnutls-bin)"
-        raise InvalidSetting("gnutls", problem, "a machine that has it; suites as a list; a recording")
-    if len(priority) > gnutls.MAX_PRIORITY:
-        raise InvalidSetting("gnutls", f"the priority string is longer than {gnutls.MAX_PRIORITY} characters")
-    _, version, _ = output_of((found, "--version"), "gnutls-cli")
-    _, printed, said = output_of((found, "--list", f"--priority={priority}"), "gnutls-cli")
-    listing = gnutls.read_listing(f"{said}\n{printed}", priority, "gnutls-cli")
-    return listing, version.split("\n", 1)[0].replace("gnutls-cli", "GnuTLS").strip()[:60] or "GnuTLS"
 
 
 def recorded_profile(name: str | None, file: str, *, directory: Path = Path(), where: str) -> Profile:
@@ -327,7 +304,7 @@ def _postfix_configuration(
     prefix: ClientPrefix = "smtp"
     path = directory / Path(main_cf).expanduser()
     if main_cf == LIVE:
-        settings = postfix.read_postconf_n(_postconf("-n"))
+        settings = postfix.read_postconf_n(postconf("-n"))
     else:
         settings = postfix.read_main_cf(read_text(path), str(path))
     if master is not None and service is None:
@@ -336,7 +313,7 @@ def _postfix_configuration(
         from mxprobe.mta.postfix.services import client_service, read_master_cf
 
         if master is None and main_cf == LIVE:
-            text, place = _postconf("-M"), "postconf -M"
+            text, place = postconf("-M"), "postconf -M"
         else:
             there = path.with_name("master.cf") if master is None else directory / Path(master).expanduser()
             text, place = read_text(there), str(there)
@@ -345,61 +322,6 @@ def _postfix_configuration(
     return settings.overridden(
         postfix.overrides((f"{key}={value}" for key, value in overrides.items()), "overrides")
     ), prefix
-
-
-def _postconf(*options: str) -> str:
-    """What `postconf` prints on this machine."""
-    found = program("postconf")
-    if found is None:
-        raise InvalidSetting("postconf", "it is not installed on this machine", "the path of a main.cf")
-    status, printed, said = output_of((found, *options), "postconf")
-    if status:
-        raise InvalidSetting(f"postconf {' '.join(options)}", last_line(said or printed))
-    return printed
-
-
-def _postfix_version(stated: str | None, *, live: bool) -> tuple[PostfixVersion, bool]:
-    """The version that was stated, else that of the Postfix of this machine; and whether it was found there."""
-    from mxprobe.mta.postfix.version import parse_version
-
-    if stated is not None:
-        return parse_version(stated, "postfix_version"), live
-    if program("postconf") is None:
-        problem = "it is missing, and there is no postconf on this machine to find it by"
-        raise InvalidSetting("postfix_version", problem, "a version like 3.7")
-    return parse_version(_postconf("-d", "-h", "mail_version").strip(), "postconf -d mail_version"), True
-
-
-def _openssl(stated: str | None, *, of: str, here: bool) -> Generation:
-    """The OpenSSL that was stated, else that of this machine, if the MTA itself was found `here`."""
-    from mxprobe.tls.openssl_catalogue import GENERATIONS, generation
-
-    if stated is not None:
-        return generation(stated, "openssl")
-    allowed = ", ".join(GENERATIONS)
-    found = program("openssl")
-    if not here:
-        raise InvalidSetting("openssl", f"it is missing: what {of} offers depends on its OpenSSL", allowed)
-    if found is None:
-        problem = "it is missing, and there is no openssl on this machine to find it by"
-        raise InvalidSetting("openssl", problem, allowed)
-    status, printed, said = output_of((found, "version"), "openssl")
-    words = printed.split()
-    if status or len(words) < 2 or words[0] != "OpenSSL":
-        problem = f"it is missing, and `openssl version` says {last_line(printed or said)!r}"
-        raise InvalidSetting("openssl", problem, allowed)
-    return generation(words[1], "openssl")
-
-
-def _exim_library() -> Library:
-    """The TLS library of the Exim of this machine, by `exim -bV`."""
-    found = program("exim", "exim4")
-    if found is not None:
-        _, printed, _ = output_of((found, "-bV"), "exim -bV")
-        if match := re.search(r"^Support for:.*\b(OpenSSL|GnuTLS)\b", printed, re.MULTILINE):
-            return "openssl" if match[1] == "OpenSSL" else "gnutls"
-    problem = "it is missing, and there is no exim on this machine to find it by"
-    raise InvalidSetting("tls_library", problem, "openssl (with openssl = VERSION), gnutls")
 
 
 def _included(name: str) -> str | None:

@@ -13,7 +13,7 @@ from mxprobe.facts import EndpointFacts, Target
 from mxprobe.mta.profile import Profile
 from mxprobe.verdict import loss_of_certificates, loss_of_senders, loss_of_tls
 from mxprobe.verdict.checks import Check
-from mxprobe.verdict.comparison import Pair, finding
+from mxprobe.verdict.comparison import Pair
 from mxprobe.verdict.rules import endpoint_name
 
 
@@ -83,4 +83,11 @@ def _hosts(target: Target, before: tuple[EndpointFacts, ...]) -> Iterator[Check]
     gone = [host for host in dict.fromkeys(facts.host for facts in before) if host not in now]
     if gone and len(gone) < len({facts.host for facts in before}):
         for host in gone:
-            yield finding(target.next_hop, "", "changed", host, "noted", f"MX host {host} is no more")
+            yield Check(
+                id="changed",
+                name=host,
+                subject=target.next_hop,
+                outcome="noted",
+                severity="info",
+                summary=f"MX host {host} is no more",
+            )

@@ -41,47 +41,21 @@ class Pair:
         evidence: dict[str, EvidenceValue] | None = None,
         source: str = "",
     ) -> Check:
-        """A check on this endpoint."""
-        return finding(
-            self.subject,
-            endpoint_name(self.after),
-            id,
-            name,
-            outcome,
-            summary,
-            severity=severity,
-            evidence=evidence,
+        """A check on this endpoint, with the severity that its outcome mostly has unless another is given."""
+        return Check(
+            id=id,
+            name=name,
+            subject=self.subject,
+            endpoint=endpoint_name(self.after),
+            outcome=outcome,
+            severity=severity or _SEVERITIES[outcome],
+            summary=summary,
+            evidence=evidence or {},
             source=source,
         )
 
 
 _SEVERITIES: dict[Outcome, Severity] = {"passed": "ok", "failed": "warning", "unknown": "warning", "noted": "info"}
-
-
-def finding(
-    subject: str,
-    endpoint: str,
-    id: Change,
-    name: str,
-    outcome: Outcome,
-    summary: str,
-    *,
-    severity: Severity | None = None,
-    evidence: dict[str, EvidenceValue] | None = None,
-    source: str = "",
-) -> Check:
-    """A check against a baseline, with the severity that its outcome mostly has."""
-    return Check(
-        id=id,
-        name=name,
-        subject=subject,
-        endpoint=endpoint,
-        outcome=outcome,
-        severity=severity or _SEVERITIES[outcome],
-        summary=summary,
-        evidence=evidence or {},
-        source=source,
-    )
 
 
 def listed(names: Iterable[str]) -> str:

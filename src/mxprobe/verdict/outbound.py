@@ -7,16 +7,17 @@ As Postfix delivers (`smtp_connect.c`, `smtp_proto.c`, TLS_README): servers in t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
 from mxprobe.facts import EndpointFacts
 from mxprobe.mta.postfix.exclusions import Exclusion
+from mxprobe.mta.postfix.policy_maps import LEVELS
 from mxprobe.mta.profile import NoTls, Profile, Tls
 from mxprobe.routing.route import Route
-from mxprobe.terms import PROTOCOLS, Endpoint, Protocol, State
+from mxprobe.terms import PROTOCOLS, CertificateKind, Endpoint, Protocol, State
 from mxprobe.tls.signing_keys import kind_of_key
 from mxprobe.trust.certificate import Certificate
 from mxprobe.trust.names import NameMatch, postfix_matches
@@ -107,12 +108,13 @@ SessionEnd = Literal["tls", "clear", "fails", "unknown", "unreachable"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """How one server would be met: by TLS, in clear text as it has no TLS, not at all as TLS *fails*; *unreachable*
+    """How one server is met: by TLS, in clear text as it has no TLS, not at all as TLS *fails*; *unreachable*
     where it was not even connected to when it was probed. `place` is what is to blame, where that is not the level."""
 
     end: SessionEnd
     protocol: Protocol | None = None
     suite: str | None = None
+    certificate_kind: CertificateKind | None = None
     reason: str = ""
     place: Place | None = None
 
@@ -175,7 +177,7 @@ def delivery(
             met.append((host.preference or 0, Session(end="unknown", reason=f"{host.name} was not probed")))
     if not met:
         return Delivery(outcome="unknown", reason="no server of it is known")
-    level = max(levels, key=_LEVELS.index) if levels else None
+    level = max(levels, key=LEVELS.index) if levels else None
     if level in ("none", "may", "dane"):
         return _at_may(met, level, clear_text_waits=clear_text_waits)
     return _above_may(met, level)
@@ -183,8 +185,6 @@ def delivery(
 
 _UNDELIVERABLE = frozenset({"nxdomain", "no-data", "no-address", "null-mx-mixed"})
 """How a route can end for good: mail comes back then, with TLS or without."""
-
-_LEVELS: tuple[Tls, ...] = ("none", "may", "encrypt", "fingerprint", "dane", "dane-only", "verify", "secure")
 
 
 def _at_may(met: list[tuple[int, Session]], level: Tls | None, *, clear_text_waits: bool) -> Delivery:
@@ -250,7 +250,7 @@ def _met(demand: Demand, server: PartnerServer, next_hop: str, simulations: Simu
         found = replace(found, place=demand.place)
     if found.end != "tls" or demand.level in ("may", "encrypt", "dane"):
         return found
-    state, why = _authenticated(demand, server, next_hop)
+    state, why = _authenticated(demand, server, found.certificate_kind, next_hop)
     if state == "yes":
         return found
     return Session(end="fails" if state == "no" else "unknown", reason=why, place=demand.place)
@@ -278,7 +278,12 @@ def _session(demand: Demand, facts: EndpointFacts | None) -> Session:
         return Session(end="fails", reason="it offers STARTTLS, but TLS fails")
     found = simulate(demand.offer, facts)
     if found.state == "yes":
-        return Session(end="tls", protocol=found.protocol, suite=found.suite or "a suite that is not known")
+        return Session(
+            end="tls",
+            protocol=found.protocol,
+            suite=found.suite or "with a suite that is not known",
+            certificate_kind=found.certificate_kind,
+        )
     if found.state == "unknown":
         return Session(end="unknown", reason=found.reason or "its facts leave it open")
     return _obstructed(demand, facts, found)
@@ -314,7 +319,9 @@ def _accepts(facts: EndpointFacts, protocol: Protocol) -> bool:
     return seen is not None and seen.state == "accepted"
 
 
-def _authenticated(demand: Demand, server: PartnerServer, next_hop: str) -> tuple[State, str]:
+def _authenticated(
+    demand: Demand, server: PartnerServer, kind: CertificateKind | None, next_hop: str
+) -> tuple[State, str]:
     """Whether the certificate is what a level above *encrypt* demands, as far as the last scan tells."""
     if demand.level == "dane-only":
         return "unknown", "TLSA records are not in the store"
@@ -328,8 +335,10 @@ def _authenticated(demand: Demand, server: PartnerServer, next_hop: str) -> tupl
         return "unknown", "whether its certificate or key has one of our fingerprints is not known"
     if demand.trusts == "no":
         return "no", "our MTA trusts no CA, and no certificate verifies"
-    if len({kind_of_key(each.key) for each in server.certificates}) > 1:
-        return "unknown", "it has several certificates, and only one was verified"
+    if len(server.certificates) > 1 and [kind_of_key(each.key) for each in server.certificates].count(kind) != 1:
+        return "unknown", "it has several certificates, and which it would show is not known"
+    if len(server.certificates) > 1 and kind_of_key(shown.key) != kind:
+        return "unknown", f"it would show its {kind} certificate, which was not verified"
     verification = server.verification
     if verification is None or demand.trusts == "unknown":
         return "unknown", "whether its certificate verifies with our CAs is not known"
@@ -392,8 +401,3 @@ def _present(facts: EndpointFacts) -> Outcome:
         case "refused" if facts.starttls.stage == "starttls":
             return "clear"
     return "unknown"
-
-
-def counted(deliveries: Iterable[Delivery]) -> Counter[Outcome]:
-    """How many partners have which outcome."""
-    return Counter(each.outcome for each in deliveries)

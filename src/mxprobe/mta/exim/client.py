@@ -137,12 +137,4 @@ def _profile(
             "no version of TLS that its cipher list has suites for is left by openssl_options and the security level"
         )
         return NoTls(name=name, reason=reason, where=place)
-    return Profile(
-        name=name,
-        protocols=hello.protocols,
-        suites=hello.suites,
-        groups=hello.groups,
-        signature_schemes=hello.signature_schemes,
-        key_shares=hello.key_shares,
-        source=source,
-    )
+    return hello.profile(name=name, source=source)

@@ -5,25 +5,20 @@ As `set_cipher_grade()` of `smtp_tls_policy.c` and `tls_client_start()` of `tls_
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
-from mxprobe.errors import InvalidCipherString
-from mxprobe.mta.openssl import DEFAULT_LEVEL, PROTOCOLS_OF, Settings, client_hello
-from mxprobe.mta.postfix.ciphers import UnusableCiphers, cipher_string
+from mxprobe.mta.openssl import client_hello
 from mxprobe.mta.postfix.configuration import Configuration
 from mxprobe.mta.postfix.defaults import Parameters
 from mxprobe.mta.postfix.groups import client_groups
 from mxprobe.mta.postfix.levels import AUTHENTICATED, ClientPrefix, client_level_of
 from mxprobe.mta.postfix.names import check_names
-from mxprobe.mta.postfix.protocols import UnknownProtocol, read_protocol_list
+from mxprobe.mta.postfix.session import protocols_parameter, session_settings
 from mxprobe.mta.postfix.version import PostfixVersion
 from mxprobe.mta.profile import NoTls, Profile, Tls
 from mxprobe.terms import Protocol
-from mxprobe.tls.cipher_strings import cipher_list, default_ciphersuites
 from mxprobe.tls.openssl_catalogue import Generation
-
-LEVELS_SET_SINCE: Final = (3, 0, 14)
-"""Since when Postfix lowers OpenSSL's security level to 0."""
 
 _NO_SSLV3_WITH_DANE_SINCE: Final = (3, 6, 0)
 
@@ -64,71 +59,31 @@ def client_profile(
     if level == "none":
         return NoTls(name=name, reason=f"{level_name} = none", where=parameters.where(level_name))
 
-    protocols_name = f"{prefix}_tls_{'' if level == 'may' else 'mandatory_'}protocols"
-    grade_name = f"{prefix}_tls_{'' if level == 'may' else 'mandatory_'}ciphers"
-    text = parameters.text(protocols_name)
-    try:
-        listed = read_protocol_list(text, postfix)
-    except UnknownProtocol as error:
-        return NoTls(
-            name=name,
-            reason=f'{protocols_name}: Postfix {postfix} does not know "{error.word}", so the whole list is invalid',
-            where=parameters.where(protocols_name),
-            warnings=(f'Invalid TLS protocol list "{text}": aborting TLS session',),
-        )
-    grade = parameters.text(grade_name)
-    try:
-        string = cipher_string(parameters, grade, exclusions(parameters, level, prefix))
-        ciphers = cipher_list(string, openssl)
-    except UnusableCiphers as error:
-        return NoTls(
-            name=name,
-            reason=str(error),
-            where=parameters.where(grade_name),
-            warnings=(f"{error}: aborting TLS session",),
-        )
-    except InvalidCipherString as error:
-        return NoTls(
-            name=name,
-            reason=f"OpenSSL {openssl} refuses the cipher list: {error}",
-            where=parameters.where(grade_name),
-            warnings=(f'error setting cipher grade: "{grade}"',),
-        )
-
-    security = DEFAULT_LEVEL[openssl] if postfix < LEVELS_SET_SINCE else 0
-    if ciphers.security_level is not None:
-        security = ciphers.security_level
-    if level in AUTHENTICATED and postfix >= LEVELS_SET_SINCE:
-        security = 1
-    hello = client_hello(
-        Settings(
-            openssl=openssl,
-            protocols=tuple(
-                protocol
-                for protocol in PROTOCOLS_OF[openssl]
-                if listed.allows(protocol) and not _below_dane(protocol, level, postfix)
-            ),
-            suites=ciphers.suites,
-            ciphersuites=default_ciphersuites(openssl),
-            level=security if openssl != "1.0.2" else 0,
-            groups=client_groups(parameters).groups,
-        )
+    mandatory = level != "may"
+    settings = session_settings(
+        parameters,
+        mandatory=mandatory,
+        excluded=exclusions(parameters, level, prefix),
+        authenticated=level in AUTHENTICATED,
+        name=name,
     )
+    if isinstance(settings, NoTls):
+        return settings
+    settings = replace(
+        settings,
+        protocols=tuple(each for each in settings.protocols if not _below_dane(each, level, postfix)),
+        groups=client_groups(parameters).groups,
+    )
+    hello = client_hello(settings)
     if hello is None:
+        protocols_name = protocols_parameter(parameters, mandatory=mandatory)
         return NoTls(
             name=name,
             reason=f"{protocols_name} and the cipher list leave nothing that can be offered",
             where=parameters.where(protocols_name),
         )
-    return Profile(
-        name=name,
-        protocols=hello.protocols,
-        suites=hello.suites,
-        groups=hello.groups,
-        signature_schemes=hello.signature_schemes,
-        key_shares=hello.key_shares,
-        source=f"{prefix} client at level {level}: {configuration.source} of Postfix {postfix} on OpenSSL {openssl}",
-    )
+    source = f"{prefix} client at level {level}: {configuration.source} of Postfix {postfix} on OpenSSL {openssl}"
+    return hello.profile(name=name, source=source)
 
 
 def exclusions(parameters: Parameters, level: Tls, prefix: ClientPrefix = "smtp") -> str:

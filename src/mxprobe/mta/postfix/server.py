@@ -5,28 +5,20 @@ As `pre_jail_init()` of `smtpd.c` and `tls_server_init()` of `tls_server.c` do i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
-from mxprobe.errors import InvalidCipherString, InvalidSetting
-from mxprobe.mta.openssl import (
-    DEFAULT_LEVEL,
-    PROTOCOLS_OF,
-    Settings,
-    accepted_suites,
-    usable_schemes,
-)
-from mxprobe.mta.postfix.ciphers import UnusableCiphers, cipher_string
-from mxprobe.mta.postfix.client import LEVELS_SET_SINCE
+from mxprobe.errors import InvalidSetting
+from mxprobe.mta.openssl import accepted_suites, usable_schemes
 from mxprobe.mta.postfix.configuration import Configuration, Place
 from mxprobe.mta.postfix.defaults import Parameters
 from mxprobe.mta.postfix.groups import server_groups
 from mxprobe.mta.postfix.levels import server_level_of
 from mxprobe.mta.postfix.names import check_names
-from mxprobe.mta.postfix.protocols import UnknownProtocol, read_protocol_list
+from mxprobe.mta.postfix.session import protocols_parameter, session_settings
 from mxprobe.mta.postfix.version import PostfixVersion
 from mxprobe.mta.profile import NoTls, ServerProfile
 from mxprobe.terms import CertificateKind
-from mxprobe.tls.cipher_strings import cipher_list, default_ciphersuites
 from mxprobe.tls.openssl_catalogue import Generation
 
 CERTIFICATE_PARAMETERS: Final = ("smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_dcert_file")
@@ -127,56 +119,23 @@ def server_profile(
         where = str(place or configuration.source)
         raise InvalidSetting(where, f"{parameter}: the kind of the key in {path} decides the suites, and is not known")
 
-    protocols_name = f"smtpd_tls_{'mandatory_' if enforced else ''}protocols"
-    grade_name = f"smtpd_tls_{'mandatory_' if enforced else ''}ciphers"
-    text = parameters.text(protocols_name)
-    try:
-        listed = read_protocol_list(text, postfix)
-    except UnknownProtocol as error:
-        return NoTls(
-            name=name,
-            reason=f'{protocols_name}: Postfix {postfix} does not know "{error.word}", so the whole list is invalid',
-            where=parameters.where(protocols_name),
-            warnings=(f'Invalid TLS protocol list "{text}": disabling TLS support',),
-        )
     excluded = parameters.text("smtpd_tls_exclude_ciphers")
     if enforced:
         excluded = f"{excluded} {parameters.text('smtpd_tls_mandatory_exclude_ciphers')}"
-    grade = parameters.text(grade_name)
-    try:
-        string = cipher_string(parameters, grade, excluded)
-        ciphers = cipher_list(string, openssl)
-    except UnusableCiphers as error:
-        return NoTls(
-            name=name,
-            reason=str(error),
-            where=parameters.where(grade_name),
-            warnings=(f"{error}: aborting TLS session",),
-        )
-    except InvalidCipherString as error:
-        return NoTls(
-            name=name,
-            reason=f"OpenSSL {openssl} refuses the cipher list: {error}",
-            where=parameters.where(grade_name),
-            warnings=(f'error setting cipher grade: "{grade}"',),
-        )
-
-    security = DEFAULT_LEVEL[openssl] if postfix < LEVELS_SET_SINCE else 0
-    if ciphers.security_level is not None:
-        security = ciphers.security_level
-    if enforced and parameters.flag("smtpd_tls_req_ccert") and postfix >= LEVELS_SET_SINCE:
-        security = 1
-    groups = server_groups(parameters)
-    settings = Settings(
-        openssl=openssl,
-        protocols=tuple(protocol for protocol in PROTOCOLS_OF[openssl] if listed.allows(protocol)),
-        suites=ciphers.suites,
-        ciphersuites=default_ciphersuites(openssl),
-        level=security if openssl != "1.0.2" else 0,
-        groups=groups.groups,
+    settings = session_settings(
+        parameters,
+        mandatory=enforced,
+        excluded=excluded,
+        authenticated=enforced and parameters.flag("smtpd_tls_req_ccert"),
+        name=name,
     )
+    if isinstance(settings, NoTls):
+        return settings
+    groups = server_groups(parameters)
+    settings = replace(settings, groups=groups.groups)
     suites = accepted_suites(settings, certificate_kinds, ecdhe=groups.ecdhe)
     if not suites:
+        protocols_name = protocols_parameter(parameters, mandatory=enforced)
         return NoTls(
             name=name,
             reason=f"{protocols_name}, the cipher list and the certificates leave no suite: every handshake fails",
