@@ -68,7 +68,7 @@ def test_the_missing_overlap_with_gmail_is_static_rsa_aes_and_the_word_is_named(
     )
     done = check(path, "--sender", "gmail-2019", postfix="2.6.6", openssl="1.0.2")
     sender = found(done, "sender")
-    assert (done.code != 0, sender["outcome"] != "passed") == (True, True)
+    assert (done.code, sender["outcome"]) == (1, "failed")
     assert (
         "missing overlap: static-RSA AES (AES128-GCM-SHA256, AES256-GCM-SHA384), excluded by "
         "!RSA+AES in smtpd_tls_exclude_ciphers" in sender["summary"]

@@ -13,6 +13,9 @@ from typing import Literal
 from mxprobe.errors import InvalidSetting
 from mxprobe.terms import CertificateKind, Protocol
 
+KeyExchange = Literal["DHE", "ECDHE", "RSA"]
+"""Key exchanges of TLS 1.2 and older with a certificate, in the words of ciphers(1): ``kDHE``, ``kECDHE``, ``kRSA``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
@@ -21,7 +24,8 @@ class Profile:
     `groups`, `signature_schemes` and `key_shares` are those of its hello, in its order: empty where the hello has no
     such extension, None where the profile does not say. `hello` is the recorded ClientHello, records included, where
     there is one. `source` says where all this is from, such as ``main.cf of Postfix 3.7 on OpenSSL 3.0``. It may offer
-    more than is listed where not `complete`: then what is not listed is unknown.
+    more than is listed where not `complete`: then what is not listed is unknown, but for suites of the key exchanges
+    that it is certainly `without`.
 
     Raises:
         InvalidSetting: it offers nothing at all.
@@ -36,6 +40,7 @@ class Profile:
     hello: bytes | None = None
     source: str = ""
     complete: bool = True
+    without: tuple[KeyExchange, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.protocols or not self.suites:

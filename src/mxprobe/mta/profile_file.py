@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, get_args
 
 from mxprobe.errors import InvalidSetting
 from mxprobe.mta.hello import MAX_HELLO, profile_of_hello
-from mxprobe.mta.profile import Profile
+from mxprobe.mta.profile import KeyExchange, Profile
 from mxprobe.terms import PROTOCOLS, Protocol
 from mxprobe.tls.code_points import GROUPS, SCHEMES, group_name, scheme_name
 from mxprobe.tls.suites import suite, suite_named
@@ -101,6 +101,8 @@ def profile_document(sender: Sender) -> dict[str, object]:
     for key in _OPTIONAL:
         if value := getattr(sender, key):
             document[key] = value
+    if profile.without:
+        document["without"] = list(profile.without)
     document["protocols"] = list(profile.protocols)
     document["suites"] = [suite_word(number) for number in profile.suites]
     for key, numbers, word in (
@@ -149,7 +151,9 @@ def suite_word(number: int) -> str:
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 _OPTIONAL = ("protocols_from", "incomplete", "peer", "ehlo")
 _LISTS = ("protocols", "suites", "groups", "signature_schemes", "key_shares")
-_KEYS = frozenset(("schema", "name", "kind", "software", "date", "command", "source", *_OPTIONAL, *_LISTS, "hello"))
+_KEYS = frozenset(
+    ("schema", "name", "kind", "software", "date", "command", "source", *_OPTIONAL, "without", *_LISTS, "hello")
+)
 
 
 class _File:
@@ -185,6 +189,8 @@ class _File:
             raise self._wrong("source", "a documented profile needs one", "the document that says so")
         if optional["incomplete"] and kind == "recorded":
             raise self._wrong("incomplete", "a recorded profile has all of its hello")
+        if "without" in self._document and kind == "recorded":
+            raise self._wrong("without", "a recorded profile is without all that it does not list")
         profile = self._recorded(name, software) if kind == "recorded" else self._documented(name, source)
         return Sender(
             name=name,
@@ -238,7 +244,19 @@ class _File:
             key_shares=shares,
             source=source,
             complete="incomplete" not in self._document,
+            without=self._without(),
         )
+
+    def _without(self) -> tuple[KeyExchange, ...]:
+        if "without" not in self._document:
+            return ()
+        if "incomplete" not in self._document:
+            raise self._wrong("without", "a complete profile is without all that it does not list")
+        words = self._value("without")
+        known = tuple(word for word in get_args(KeyExchange) if isinstance(words, list) and word in words)
+        if not known or sorted(known) != sorted(words):
+            raise self._wrong("without", "it is no list of key exchanges", ", ".join(get_args(KeyExchange)))
+        return known
 
     def _kind(self) -> Kind:
         value = self._value("kind")

@@ -13,13 +13,15 @@ from typing import Final
 from mxprobe.facts import EndpointFacts
 from mxprobe.mta.hello import is_grease
 from mxprobe.mta.offering import Sent, what_is_sent
-from mxprobe.mta.profile import Profile
+from mxprobe.mta.profile import KeyExchange, Profile
 from mxprobe.terms import PROTOCOLS, CertificateKind, Protocol, State
 from mxprobe.tls.code_points import FALLBACK_SCSV, group_name
 from mxprobe.tls.suites import suite
 from mxprobe.verdict.choice import Found, choice_before_tls13, choice_in_tls13
 from mxprobe.verdict.server_side import server_version
 from mxprobe.verdict.suite_fit import Obstacle
+
+_EXCHANGES: Final[dict[str, KeyExchange]] = {"DH": "DHE", "ECDH": "ECDHE", "RSA": "RSA"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,8 @@ class Simulated:
     the server has no TLS to offer at all. `reason` is empty for a session that is known in every part.
 
     Of a client whose profile is not complete nothing is known but what it has: a session is certain where that leads to
-    one, and otherwise *unknown*, with the obstacle to what is known.
+    one; that there is none, where the server takes nothing but key exchanges that the client is known to be without;
+    otherwise it is *unknown*, with the obstacle to what is known.
     """
 
     profile: str
@@ -68,16 +71,32 @@ def simulate(client: Profile, facts: EndpointFacts) -> Simulated:
         choose = choice_in_tls13 if version.protocol == "TLSv1.3" else choice_before_tls13
         chosen = choose(sent, server_version(facts, version.protocol))
         found = _told(client, facts, version.protocol, chosen)
-    return found if client.complete else _at_least(found)
+    return found if client.complete else _at_least(found, client, facts)
 
 
-def _at_least(found: Simulated) -> Simulated:
+def _at_least(found: Simulated, client: Profile, facts: EndpointFacts) -> Simulated:
     """What is certain of a client that may offer more than is known of it."""
     more = "what else the client offers is not known"
+    if found.obstacle == "suite" and _takes_only(client.without, facts):
+        without = f"the client offers no {' and no '.join(client.without)}, and the server takes nothing else"
+        return replace(found, state="no", reason=f"{found.reason}; {without}")
     if found.state != "yes":
         return replace(found, state="unknown", reason=f"{found.reason}; {more}")
     known = f"{found.protocol} {found.suite}" if found.suite else found.reason
     return Simulated(profile=found.profile, state="yes", reason=f"at least {known}; {more}")
+
+
+def _takes_only(exchanges: tuple[KeyExchange, ...], facts: EndpointFacts) -> bool:
+    """Whether every suite that the server takes, in any version, is of these key exchanges; false where some may be
+    unknown."""
+    if any(seen.state == "unknown" for seen in facts.protocols.values()) or len(facts.protocols) < len(PROTOCOLS):
+        return False
+    accepted = [seen for seen in facts.protocols.values() if seen.state == "accepted"]
+    return all(seen.complete for seen in accepted) and all(
+        known.authentication != "None" and _EXCHANGES.get(known.key_exchange.partition("(")[0]) in exchanges
+        for seen in accepted
+        for known in (suite(int(taken.id, 16)) for taken in seen.suites)
+    )
 
 
 def _told(client: Profile, facts: EndpointFacts, protocol: Protocol, found: Found) -> Simulated:
@@ -193,10 +212,30 @@ def _newest_of(heard: list[Protocol], mine: list[Protocol], sent: Sent, facts: E
             return _Version(None, "no", f"the server answers with {protocol}, which the client does not have")
         if (fallback := _fallback(sent, facts)) is not None:
             return fallback
+        if why := _fails_on_newer(protocol, mine, facts):
+            return _Version(None, "unknown", why)
         return _Version(protocol)
     offered = ", ".join(reversed(mine))
     taken = ", ".join(protocol for protocol in PROTOCOLS if _state(facts, protocol)[0] == "yes")
     return _Version(None, "no", f"no version in common: the client has {offered}; the server takes {taken or 'none'}")
+
+
+def _fails_on_newer(protocol: Protocol, mine: list[Protocol], facts: EndpointFacts) -> str:
+    """Why a hello that also offers something newer may fail where one for this version alone does not.
+
+    So it was with OpenSSL's own hello: the server knows the newer version, and refuses all that lacks what it wants
+    there, such as a group.
+    """
+    natural, newest = facts.natural, mine[0]
+    # OpenSSL's own hello has TLS 1.0 to TLS 1.3.
+    within = protocol in _OF_OPENSSL and newest in _OF_OPENSSL and protocol != newest
+    completes = natural is not None and natural.reached == "handshake-complete"
+    if not within or completes or not (facts.handshake_error and " alert " in facts.handshake_error):
+        return ""
+    return f"{protocol} alone is answered, but OpenSSL's own hello, which also offers newer ones, is refused"
+
+
+_OF_OPENSSL: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 
 def _sslv2_form(sent: Sent, facts: EndpointFacts) -> _Version:

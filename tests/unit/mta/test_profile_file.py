@@ -19,7 +19,7 @@ from mxprobe.mta.profile_file import MAX_FILE, MAX_TEXT, Sender, profile_text, r
 from mxprobe.terms import PROTOCOLS
 from mxprobe.tls.client_hello import encode_client_hello
 from mxprobe.tls.offer import Offer
-from mxprobe.tls.suites import all_suites
+from mxprobe.tls.suites import registry
 
 HELLO = encode_client_hello(
     Offer(
@@ -83,7 +83,7 @@ documented = st.builds(
     words,
     st.dates(),
     st.sets(st.sampled_from(PROTOCOLS), min_size=1),
-    st.lists(st.sampled_from([known.number for known in all_suites()]) | st.integers(0, 0xFFFF), min_size=1).map(tuple),
+    st.lists(st.sampled_from(tuple(registry())) | st.integers(0, 0xFFFF), min_size=1).map(tuple),
     st.none() | numbers,
     st.none() | numbers,
     st.none() | numbers,
@@ -207,6 +207,11 @@ def test_a_list_that_the_hello_does_not_bear_out_is_refused(key: str, value: lis
         (DOCUMENTED, "suites", []),
         (DOCUMENTED, "suites", None),
         (DOCUMENTED, "incomplete", ""),
+        (DOCUMENTED, "without", []),
+        (DOCUMENTED, "without", ["DHE", "DHE"]),
+        (DOCUMENTED, "without", ["PSK"]),
+        (DOCUMENTED, "without", "DHE"),
+        (RECORDED, "without", ["DHE"]),
     ],
 )
 def test_a_wrong_value_is_named_with_file_and_key_in_one_line(sender: Sender, key: str, value: Any) -> None:

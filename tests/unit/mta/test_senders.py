@@ -70,6 +70,7 @@ def test_gmail_of_2019_is_what_its_document_says_and_no_more() -> None:
     assert {suite(number).encryption for number in gmail.profile.suites} == {"AESGCM(128)", "AESGCM(256)"}
     assert (gmail.profile.groups, gmail.profile.signature_schemes) == (None, None)
     assert not gmail.profile.complete
+    assert gmail.profile.without == ("DHE",)
 
 
 @pytest.mark.parametrize(

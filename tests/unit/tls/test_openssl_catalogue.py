@@ -11,7 +11,7 @@ import pytest
 
 from mxprobe.errors import InvalidSetting
 from mxprobe.tls.cipher_strings import cipher_list, default_ciphersuites
-from mxprobe.tls.openssl_catalogue import GENERATIONS, Generation, catalogue, generation, numbers_by_name
+from mxprobe.tls.openssl_catalogue import GENERATIONS, Generation, catalogue, generation
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -53,9 +53,9 @@ def test_the_order_is_that_of_the_recorded_expansion_of_all(openssl: Generation)
 
 
 def test_a_suite_has_the_words_of_openssl_ciphers() -> None:
-    known = catalogue("1.0.2")[numbers_by_name("1.0.2")["EXP-RC4-MD5"]]
+    known = catalogue("1.0.2")[0x0003]
     # EXP-RC4-MD5 SSLv3 Kx=RSA(512) Au=RSA Enc=RC4(40) Mac=MD5 export
-    assert (known.number, known.protocol, known.export, known.bits) == (0x0003, "SSLv3", True, 40)
+    assert (known.name, known.protocol, known.export, known.bits) == ("EXP-RC4-MD5", "SSLv3", True, 40)
     words = (known.key_exchange, known.authentication, known.encryption, known.mac)
     assert words == ("RSA(512)", "RSA", "RC4(40)", "MD5")
 
@@ -69,8 +69,9 @@ def test_a_suite_has_the_words_of_openssl_ciphers() -> None:
     ],
 )
 def test_each_generation_has_its_own_suites(openssl: Generation, known: str, unknown: str) -> None:
-    assert known in numbers_by_name(openssl)
-    assert unknown not in numbers_by_name(openssl)
+    names = {suite.name for suite in catalogue(openssl).values()}
+    assert known in names
+    assert unknown not in names
 
 
 def test_tls_1_3_begins_with_what_is_offered_by_default_and_goes_on_with_what_is_on_request() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mxprobe.terms import Protocol
-from mxprobe.tls.openssl_catalogue import Generation, catalogue, numbers_by_name
+from mxprobe.tls.openssl_catalogue import Generation, catalogue
 from mxprobe.tls.security_level import at_level, in_version, usable, version_at_level
+from mxprobe.tls.suites import suite_named
 
 # A suite, the OpenSSL, and the highest level that it remains at.
 HIGHEST = [
@@ -24,9 +25,16 @@ HIGHEST = [
 ]
 
 
+def number_of(name: str) -> int:
+    """The number of a suite, whichever OpenSSL has it."""
+    known = suite_named(name)
+    assert known is not None
+    return known.number
+
+
 @pytest.mark.parametrize(("name", "openssl", "highest"), HIGHEST)
 def test_a_suite_remains_up_to_its_level(name: str, openssl: Generation, highest: int) -> None:
-    number = numbers_by_name(openssl)[name]
+    number = number_of(name)
     remains = [level for level in range(6) if at_level((number,), level, openssl)]
     assert remains == list(range(highest + 1))
 
@@ -45,7 +53,7 @@ def test_a_version_is_allowed_up_to_its_level(protocol: Protocol, highest: int) 
 
 
 def test_a_version_takes_the_suites_that_are_not_younger() -> None:
-    known = {name: numbers_by_name("3.0")[name] for name in ("AES128-SHA", "ECDHE-RSA-AES128-SHA", "AES128-SHA256")}
+    known = {name: number_of(name) for name in ("AES128-SHA", "ECDHE-RSA-AES128-SHA", "AES128-SHA256")}
     everything = tuple(known.values())
     assert in_version(everything, "SSLv3", "3.0") == (known["AES128-SHA"],)
     assert in_version(everything, "TLSv1", "3.0") == (known["AES128-SHA"], known["ECDHE-RSA-AES128-SHA"])
@@ -62,8 +70,7 @@ def test_numbers_that_an_openssl_does_not_have_fall_away() -> None:
 
 
 def test_below_tls_1_2_openssl_1_1_1_still_signs_with_rsa_at_level_2_but_not_with_sha_1_alone() -> None:
-    names = numbers_by_name("1.1.1")
-    rsa, ecdsa = names["ECDHE-RSA-AES128-SHA"], names["ECDHE-ECDSA-AES128-SHA"]
+    rsa, ecdsa = number_of("ECDHE-RSA-AES128-SHA"), number_of("ECDHE-ECDSA-AES128-SHA")
     assert usable((rsa, ecdsa), "TLSv1", 1, "1.1.1", server=True) == (rsa, ecdsa)
     assert usable((rsa, ecdsa), "TLSv1", 2, "1.1.1", server=True) == (rsa,)
     assert usable((rsa, ecdsa), "TLSv1.2", 2, "1.1.1", server=True) == (rsa, ecdsa)

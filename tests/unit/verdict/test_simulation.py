@@ -312,6 +312,18 @@ def test_of_a_profile_that_is_not_complete_only_what_it_has_is_certain() -> None
     assert "at least TLSv1.2 AES256-GCM-SHA384" in found.reason
 
 
+def test_a_client_without_dhe_gets_nothing_from_a_server_that_has_nothing_else() -> None:
+    gmail = client(suites("AES128-GCM-SHA256 AES256-GCM-SHA384"), complete=False, without=("DHE",))
+    dhe = {"TLSv1.2": suites("DHE-RSA-AES128-SHA256"), "TLSv1": suites("DHE-RSA-AES128-SHA")}
+    found = simulate(gmail, server(suites=dhe))
+    assert (found.state, found.obstacle) == ("no", "suite")
+    assert "offers no DHE" in found.reason
+    # Another version, an anonymous suite, or one that was not asked, may be what it offers besides.
+    for more in ("ECDHE-RSA-AES128-SHA", "ADH-AES128-SHA"):
+        assert simulate(gmail, server(suites=dhe | {"TLSv1.1": suites(more)})).state == "unknown"
+    assert simulate(gmail, partial(server(suites=dhe), "TLSv1", complete=False)).state == "unknown"
+
+
 def test_a_recorded_hello_that_cannot_be_read_is_the_users_to_mend() -> None:
     with pytest.raises(InvalidSetting, match="its hello cannot be read"):
         simulate(client(RSA_AES, hello=b"\x16\3\1\0\1\1"), server())
