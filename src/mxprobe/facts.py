@@ -14,7 +14,7 @@ from mxprobe.routing.route import Route
 from mxprobe.smtp.replies import Reply
 from mxprobe.terms import CertificateKind, Protocol, Service, State
 from mxprobe.tls.behaviours import NameEffect
-from mxprobe.tls.free_facts import Feature, FiniteField
+from mxprobe.tls.free_facts import Feature, FiniteField, FreeFeatures
 from mxprobe.tls.offer import Reached, Stage
 from mxprobe.tls.weak_suites import Weakness
 from mxprobe.trust.certificate import Certificate
@@ -70,16 +70,9 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Features:
+class Features(FreeFeatures):
     """What a server does beside agreeing on suites; None where that was not asked, or where no version has it."""
 
-    extended_master_secret: Feature | None = None
-    encrypt_then_mac: Feature | None = None
-    secure_renegotiation: Feature | None = None
-    session_tickets: Feature | None = None
-    heartbeat: Feature | None = None
-    certificate_timestamps: Feature | None = None
-    downgrade_sentinel: Feature | None = None
     compression: Feature | None = None
     ocsp_staple: Feature | None = None
     fallback_scsv: Feature | None = None

@@ -16,7 +16,7 @@ from mxprobe.cli.every_certificate import ONE_KIND, without_them
 from mxprobe.cli.probe import probe_all
 from mxprobe.cli.probing_options import probe_settings, settings_over
 from mxprobe.cli.running import run_async
-from mxprobe.cli.scan import as_asked_by, settings_of
+from mxprobe.cli.scan import settings_of
 from mxprobe.errors import InvalidSetting
 from mxprobe.mta.profile import Profile
 from mxprobe.probing.prober import TargetProbe
@@ -39,12 +39,14 @@ _Asked = tuple[tuple[Group | None, Conditions], ...]
 class _Plan:
     """What is checked, by what: all of it is known before a connection is opened.
 
-    `conditions` are those of each next-hop, with the group that sets them if one does.
+    `conditions` are those of each next-hop, with the group that sets them if one does. With a baseline every known
+    sender matters: the hellos of all `known` are sent, too.
     """
 
     hops: tuple[NextHop, ...]
     conditions: Mapping[NextHop, _Asked]
     settings: ProbeSettings
+    known: tuple[Profile, ...] = ()
     baseline: Baseline | None = None
     live: NextHop | None = None
 
@@ -60,7 +62,7 @@ def check_live(request: Request) -> CheckReport:
     started_at, started = datetime.now(UTC), time.monotonic()
     with progress() as display:
         before, spent_before = (
-            run_async(probe_all((plan.live,), replace(plan.settings, connect={}, profiles=()), display))
+            run_async(probe_all((plan.live,), replace(plan.settings, connect={}, profiles=plan.known), display))
             if plan.live
             else ([], 0)
         )
@@ -72,7 +74,7 @@ def check_live(request: Request) -> CheckReport:
         baseline = Baseline(name=plan.live.text, targets=tuple(each.target for each in before))
     checks: dict[tuple[str, ...], Check] = {}
     for hop, probed in zip(plan.hops, found, strict=True):
-        for check in _judged(plan.conditions[hop], probed, baseline, now):
+        for check in _judged(plan.conditions[hop], probed, baseline, plan.known, now):
             # Next-hops of several groups are judged for each, mostly by the same.
             checks.setdefault((check.id, check.name, check.subject, check.endpoint, check.summary), check)
     return CheckReport(
@@ -80,23 +82,29 @@ def check_live(request: Request) -> CheckReport:
         subject=", ".join(hop.text for hop in plan.hops),
         kind="live",
         checks=tuple(checks.values()),
-        targets=tuple(probed.target for probed in found),
+        targets=tuple(
+            _about(plan.conditions[hop], probed.target) for hop, probed in zip(plan.hops, found, strict=True)
+        ),
         connections=spent + spent_before,
         elapsed_seconds=round(time.monotonic() - started, 3),
     )
 
 
 def _judged(
-    asked: _Asked,
-    probed: TargetProbe,
-    baseline: Baseline | None,
-    now: datetime,
+    asked: _Asked, probed: TargetProbe, baseline: Baseline | None, known: tuple[Profile, ...], now: datetime
 ) -> Iterable[Check]:
-    for group, wanted in asked:
-        target = as_asked_by(group, probed.target) if group else probed.target
-        yield from gate_checks(target, wanted, now, probed.certificates)
+    for each in asked:
+        yield from gate_checks(_about((each,), probed.target), each[1], now, probed.certificates)
     if baseline is not None:
-        yield from baseline_checks(probed.target, baseline, known_senders(asked[0][1]))
+        yield from baseline_checks(probed.target, baseline, known)
+
+
+def _about(asked: _Asked, target: Target) -> Target:
+    """The target with verdicts on those profiles alone that conditions are about: others were sent beside them."""
+    names = {sender.name for _, wanted in asked for sender in wanted.senders}
+    names |= {group.profile.name for group, _ in asked if group and group.profile}
+    verdicts = (each for each in target.verdicts if each.id != "shared-cipher" or each.evidence["profile"] in names)
+    return replace(target, verdicts=tuple(verdicts))
 
 
 def _plan(request: Request) -> _Plan:
@@ -108,9 +116,11 @@ def _plan(request: Request) -> _Plan:
         return _with_baseline(_plan_of_groups(request, wanted, live), request)
     hops, connect = options.destinations(request.next_hops, request.connect, request.known_as)
     hops = tuple(dict.fromkeys(hops))
-    settings = probe_settings(request.probing, connect, (*wanted.senders, *_beside(wanted)))
+    known = _known(request, wanted)
+    sent = tuple(dict.fromkeys((*wanted.senders, *known, *_beside(wanted))))
+    settings = probe_settings(request.probing, connect, sent)
     asked: _Asked = ((None, wanted),)
-    plan = _Plan(hops=hops, conditions=dict.fromkeys(hops, asked), settings=settings, live=live)
+    plan = _Plan(hops=hops, conditions=dict.fromkeys(hops, asked), settings=settings, known=known, live=live)
     return _with_baseline(plan, request)
 
 
@@ -120,6 +130,12 @@ def _with_baseline(plan: _Plan, request: Request) -> _Plan:
     if request.baseline_store is not None:
         return replace(plan, baseline=baseline_of_store(request.baseline_store, plan.hops))
     return plan
+
+
+def _known(request: Request, wanted: Conditions) -> tuple[Profile, ...]:
+    """Whose loss against a baseline matters; nobody where there is none."""
+    against = (request.baseline, request.baseline_store, request.baseline_live)
+    return () if all(each is None for each in against) else known_senders(wanted)
 
 
 def _beside(wanted: Conditions) -> tuple[Profile, ...]:
@@ -140,5 +156,7 @@ def _plan_of_groups(request: Request, wanted: Conditions, live: NextHop | None) 
     for added in (*wanted.senders, *_beside(wanted)):
         if profiles.setdefault(added.name, added) != added:
             raise InvalidSetting("--sender", f"{configuration.path} has another profile that is called {added.name!r}")
+    # One whose name a profile of probes.toml has is not sent.
+    known = tuple(each for each in _known(request, wanted) if profiles.setdefault(each.name, each) == each)
     settings = replace(settings_over(settings_of(configuration), request.probing), profiles=tuple(profiles.values()))
-    return _Plan(hops=tuple(asked), conditions=asked, settings=settings, live=live)
+    return _Plan(hops=tuple(asked), conditions=asked, settings=settings, known=known, live=live)

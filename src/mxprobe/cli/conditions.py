@@ -60,8 +60,8 @@ def sender_profiles(texts: Sequence[str]) -> tuple[Profile, ...]:
 
 
 def known_senders(wanted: Conditions) -> tuple[Profile, ...]:
-    """All whose loss against a baseline counts: every sender that is known, and those that were asked for."""
-    return tuple(dict.fromkeys((*sender_profiles(("all",)), *wanted.senders)))
+    """All whose loss against a baseline counts: those that were asked for, and every other sender that is known."""
+    return tuple({each.name: each for each in (*sender_profiles(("all",)), *wanted.senders)}.values())
 
 
 def _own_profile(text: str) -> Profile:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import get_args
 
 from mxprobe.facts import Features, Listing, ProtocolFacts, Quirks
@@ -11,7 +11,7 @@ from mxprobe.terms import PROTOCOLS, CertificateKind, Protocol
 from mxprobe.tls.code_points import group_name, scheme_name
 from mxprobe.tls.endings import ending_text
 from mxprobe.tls.everything import Everything
-from mxprobe.tls.free_facts import Feature, FreeFacts
+from mxprobe.tls.free_facts import Feature, FreeFacts, FreeFeatures
 from mxprobe.tls.offer import Answer, Chosen, Offer
 from mxprobe.tls.preferences import Listed
 from mxprobe.tls.signing_keys import KIND_OF_SCHEME, kind_of_key
@@ -50,13 +50,7 @@ def features_of(free: FreeFacts, asked: Everything | None) -> Features | None:
     """What the server does beside agreeing on suites; None if nothing at all is known of that."""
     own = asked.asked if asked else None
     features = Features(
-        extended_master_secret=free.extended_master_secret,
-        encrypt_then_mac=free.encrypt_then_mac,
-        secure_renegotiation=free.secure_renegotiation,
-        session_tickets=free.session_tickets,
-        heartbeat=free.heartbeat,
-        certificate_timestamps=free.certificate_timestamps,
-        downgrade_sentinel=free.downgrade_sentinel,
+        **{each.name: getattr(free, each.name) for each in fields(FreeFeatures)},
         compression=own.compression if own else None,
         ocsp_staple=own.ocsp_staple if own else None,
         fallback_scsv=own.fallback_scsv if own else None,

@@ -54,8 +54,8 @@ class FiniteField:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FreeFacts:
-    """What was seen. A feature is None where no answer could tell of it; tuples are in the order in which things came.
+class FreeFeatures:
+    """What a server does, as far as its answers tell. A feature is None where no answer could tell of it.
 
     `downgrade_sentinel` is whether a version that is not the highest was answered with the mark of RFC 8446 §4.1.3.
     """
@@ -67,6 +67,12 @@ class FreeFacts:
     heartbeat: Feature | None = None
     certificate_timestamps: Feature | None = None
     downgrade_sentinel: Feature | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreeFacts(FreeFeatures):
+    """What was seen; tuples are in the order in which things came."""
+
     finite_fields: dict[Protocol, tuple[FiniteField, ...]] = field(default_factory=dict)
     groups: dict[Protocol, tuple[int, ...]] = field(default_factory=dict)
     schemes: dict[Protocol, tuple[int, ...]] = field(default_factory=dict)

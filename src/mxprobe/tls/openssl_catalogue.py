@@ -93,12 +93,6 @@ def catalogue(openssl: Generation) -> Mapping[int, CatalogueSuite]:
     return MappingProxyType(suites)
 
 
-@cache
-def numbers_by_name(openssl: Generation) -> Mapping[str, int]:
-    """The number behind each OpenSSL name; where SSLv2 and SSLv3 share a name (``RC4-MD5``), the one of SSLv3."""
-    return MappingProxyType({known.name: number for number, known in reversed(tuple(catalogue(openssl).items()))})
-
-
 _VERSION = re.compile(r"(?:(1\.0\.2|1\.1\.1)[a-z]{0,2}|(3\.0)(?:\.\d{1,3})?)(?:-[\w.-]{1,32})?\Z", re.ASCII)
 """With the patch level and the build's suffix that ``openssl version`` prints: 1.0.2k-fips, 3.0.7, 3.0.0-beta1."""
 _VERSIONS: dict[str, SuiteVersion] = {version: version for version in get_args(SuiteVersion)}

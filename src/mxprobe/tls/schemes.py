@@ -47,6 +47,8 @@ def accepted_schemes(
 
 def _in_tls13(suites: SuitesFound, server_name: str | None, groups: Sequence[int] | None) -> Sweep[Listed]:
     shared = tuple(group for group in groups or () if group in SHARED_GROUPS)[:1] or SHARED_GROUPS[:2]
+    if groups and shared[0] not in groups:
+        return Listed(state="unknown", complete=False, reason="it takes no group that we have a key share of", hellos=0)
 
     def offer_of(schemes: tuple[int, ...]) -> Offer:
         return Offer(

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 
 from mxprobe.terms import PROTOCOLS, Protocol
 
@@ -54,7 +56,7 @@ class CipherSuite:
 
 def suite(number: int) -> CipherSuite:
     """The suite of a number; an unknown number gives an unknown suite."""
-    known = _registry().get(number)
+    known = registry().get(number)
     if known is not None:
         return known
     return CipherSuite(
@@ -94,9 +96,34 @@ def fits_hello_of(number: int, protocols: tuple[Protocol, ...]) -> bool:
     return (number > 0xFFFF) == (set(protocols) == {"SSLv2"})
 
 
-def all_suites() -> tuple[CipherSuite, ...]:
-    """Every known suite, signalling values included, in the order of their numbers."""
-    return tuple(sorted(_registry().values(), key=lambda known: known.number))
+@cache
+def registry() -> Mapping[int, CipherSuite]:
+    """The known suites by number, signalling values included, in the order of the file: the most plausible first."""
+    known: dict[int, CipherSuite] = {}
+    versions: dict[str, tuple[Protocol, ...]] = {"": ()}
+    path = os.path.join(os.path.dirname(__file__), "suites.tsv")
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()[2:]
+    for line in lines:
+        number, iana, openssl, exchange, authentication, encryption, mac, allowing, aliases, reference = line.split(
+            "\t"
+        )
+        if allowing not in versions:
+            words = allowing.split(",")
+            versions[allowing] = tuple(protocol for protocol in PROTOCOLS if protocol in words)
+        known[int(number, 16)] = CipherSuite(
+            number=int(number, 16),
+            iana=iana or None,
+            openssl=openssl or None,
+            key_exchange=exchange,
+            authentication=authentication,
+            encryption=encryption,
+            mac=mac,
+            versions=versions[allowing],
+            reference=reference,
+            aliases=tuple(aliases.split()),
+        )
+    return MappingProxyType(known)
 
 
 @cache
@@ -108,24 +135,24 @@ def candidates(protocol: Protocol) -> tuple[int, ...]:
     a standard allows, in the order of OpenSSL; 2. other ordinary suites, allowed ones first; 3. the peculiar families,
     one after another; 4. AEAD suites below TLS 1.2, which hardly anybody can speak.
     """
-    registry = _registry()
+    suites = registry()
     if protocol == "SSLv2":
-        numbers = [number for number in registry if number > 0xFFFF]
-        return tuple(sorted(numbers, key=lambda number: (peculiar(number) is not None, not registry[number].versions)))
+        numbers = [number for number in suites if number > 0xFFFF]
+        return tuple(sorted(numbers, key=lambda number: (peculiar(number) is not None, not suites[number].versions)))
     if protocol == "TLSv1.3":
-        return tuple(number for number, known in registry.items() if "TLSv1.3" in known.versions)
+        return tuple(number for number, known in suites.items() if "TLSv1.3" in known.versions)
     numbers = [
         number
-        for number, known in registry.items()
+        for number, known in suites.items()
         if number <= 0xFFFF and number not in SIGNALLING and known.versions != ("TLSv1.3",)
     ]
-    return tuple(sorted(numbers, key=lambda number: _implausibility(registry[number], protocol)))
+    return tuple(sorted(numbers, key=lambda number: _implausibility(suites[number], protocol)))
 
 
 @cache
 def openssl_order() -> tuple[int, ...]:
     """The suites that OpenSSL has names for, in its own order (`openssl ciphers ALL:COMPLEMENTOFALL`)."""
-    return tuple(number for number, known in _registry().items() if known.openssl and number <= 0xFFFF)
+    return tuple(number for number, known in registry().items() if known.openssl and number <= 0xFFFF)
 
 
 def peculiar(number: int) -> str | None:
@@ -140,7 +167,7 @@ def peculiar(number: int) -> str | None:
 
 def allowed(number: int, protocol: Protocol) -> bool:
     """Whether the standard that defines a suite allows it in a version; false for unknown numbers."""
-    known = _registry().get(number)
+    known = registry().get(number)
     return known is not None and protocol in known.versions
 
 
@@ -175,39 +202,9 @@ def _implausibility(known: CipherSuite, protocol: Protocol) -> tuple[int, int]:
 
 
 @cache
-def _registry() -> dict[int, CipherSuite]:
-    """The known suites by number, in the order of the file, which is that of plausibility."""
-    registry: dict[int, CipherSuite] = {}
-    versions: dict[str, tuple[Protocol, ...]] = {"": ()}
-    path = os.path.join(os.path.dirname(__file__), "suites.tsv")
-    with open(path, encoding="utf-8") as file:
-        lines = file.read().splitlines()[2:]
-    for line in lines:
-        number, iana, openssl, exchange, authentication, encryption, mac, allowing, aliases, reference = line.split(
-            "\t"
-        )
-        if allowing not in versions:
-            words = allowing.split(",")
-            versions[allowing] = tuple(protocol for protocol in PROTOCOLS if protocol in words)
-        registry[int(number, 16)] = CipherSuite(
-            number=int(number, 16),
-            iana=iana or None,
-            openssl=openssl or None,
-            key_exchange=exchange,
-            authentication=authentication,
-            encryption=encryption,
-            mac=mac,
-            versions=versions[allowing],
-            reference=reference,
-            aliases=tuple(aliases.split()),
-        )
-    return registry
-
-
-@cache
 def _families() -> dict[int, str | None]:
     """What `peculiar` answers for the known suites."""
-    return {number: _family(known) for number, known in _registry().items() if number not in SIGNALLING}
+    return {number: _family(known) for number, known in registry().items() if number not in SIGNALLING}
 
 
 def _family(known: CipherSuite) -> str | None:
@@ -230,7 +227,7 @@ def _family(known: CipherSuite) -> str | None:
 def _names() -> dict[str, int]:
     """Numbers by lower-case name: OpenSSL's names win over IANA's, these over aliases, and suites over SSLv2 kinds."""
     names: dict[str, int] = {}
-    known = sorted(_registry().values(), key=lambda each: each.number > 0xFFFF)
+    known = sorted(registry().values(), key=lambda each: each.number > 0xFFFF)
     for each in known:
         if each.openssl:
             names.setdefault(each.openssl.lower(), each.number)

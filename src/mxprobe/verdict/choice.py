@@ -286,8 +286,7 @@ def _tls13_scheme(sent: Sent, server: ServerVersion) -> Found:
         reason = no_scheme(sent.signature_schemes, server)
         return Found(state="no", obstacle="signature scheme", reason=reason)
     if not common:
-        common = [scheme for scheme in held if _surely_signs(scheme, server)]
-        if not common:
+        if not _surely_signs(held, server):
             return Found(state="unknown", reason="not known whether the server signs by a scheme of the client")
         kinds = {KIND_OF_SCHEME[scheme] for scheme in held if scheme in KIND_OF_SCHEME}
     elif server.schemes.complete:
@@ -300,9 +299,17 @@ def _tls13_scheme(sent: Sent, server: ServerVersion) -> Found:
     return Found(state="yes", kind=kinds.pop() if len(kinds) == 1 else None)
 
 
-def _surely_signs(scheme: int, server: ServerVersion) -> bool:
-    """Whether a server with its keys cannot but sign by this in TLS 1.3: that of RSA is obligatory, and a curve has
-    no other."""
-    if scheme == _EVERY_RSA:
-        return server.kinds.get("RSA") == "yes"
-    return server.kinds.get("ECDSA") == "yes" and scheme in {SCHEME_OF_CURVE.get(curve) for curve in server.curves}
+def _surely_signs(ours: Sequence[int], server: ServerVersion) -> bool:
+    """Whether a server of which no scheme is known cannot but sign by one of these in TLS 1.3.
+
+    On paper that of RSA is obligatory, and a key on a curve has no other.
+    """
+    if server.schemes.numbers:
+        return False
+    if server.signed_by_one_of:
+        return server.signed_by_one_of <= set(ours)
+    if server.kinds.get("RSA") == "yes" and _EVERY_RSA in ours:
+        return True
+    return server.kinds.get("ECDSA") == "yes" and not {
+        SCHEME_OF_CURVE.get(curve) for curve in server.curves
+    }.isdisjoint(ours)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mxprobe.facts import EndpointFacts, Listing, Order, ProtocolFacts
@@ -11,7 +11,7 @@ from mxprobe.terms import CertificateKind, Protocol, State
 from mxprobe.tls.code_points import GROUPS, SCHEMES, TLS12_GROUPS, TLS13_GROUPS
 from mxprobe.tls.families import weaknesses_of
 from mxprobe.tls.groups import FFDHE, HYBRIDS, OTHER_TLS13_GROUPS
-from mxprobe.tls.signing_keys import kind_of_key
+from mxprobe.tls.signing_keys import KIND_OF_SCHEME, NOT_IN_TLS13, SCHEME_OF_CURVE, kind_of_key
 from mxprobe.tls.suites import candidates, suite, suite_named
 from mxprobe.tls.weak_suites import Weakness
 
@@ -46,7 +46,8 @@ class ServerVersion:
 
     `suites` are those that it takes; `selected` those of them that it was not seen to go on with. `kinds` are the kinds
     of its keys; `curves` those of its certificates on an elliptic curve, as far as certificates were seen. `own_field`
-    is whether it has a finite field for DHE that no list of the client's decides.
+    is whether it has a finite field for DHE that no list of the client's decides. By one scheme at least of
+    `signed_by_one_of` it signs; empty where none is known.
     """
 
     protocol: Protocol
@@ -57,6 +58,7 @@ class ServerVersion:
     kinds: Mapping[CertificateKind, State]
     curves: tuple[str, ...]
     own_field: bool
+    signed_by_one_of: frozenset[int] = frozenset()
     weak: Mapping[Weakness, State]
 
     def takes_suite(self, number: int) -> State:
@@ -93,6 +95,8 @@ def server_version(facts: EndpointFacts, protocol: Protocol) -> ServerVersion:
     if shown is not None and shown.number not in numbers:
         numbers.append(shown.number)
     group = _GROUP_NUMBERS.get(natural.group or "") if natural else None
+    on_paper = facts.computed_from is not None
+    groups = _taken(seen.groups, _GROUP_NUMBERS, () if group is None else (group,), on_paper)
     return ServerVersion(
         protocol=protocol,
         suites=Taken(numbers=tuple(numbers), order=seen.order, complete=seen.complete),
@@ -101,13 +105,33 @@ def server_version(facts: EndpointFacts, protocol: Protocol) -> ServerVersion:
             for each in seen.suites
             if each.reached == "selected" and not (finished and natural and each.name == natural.suite)
         ),
-        groups=_taken(seen.groups, _GROUP_NUMBERS, () if group is None else (group,), facts.computed_from is not None),
-        schemes=_taken(seen.schemes, _SCHEME_NUMBERS),
+        groups=_credible(groups, facts, protocol),
+        schemes=_credible(_taken(seen.schemes, _SCHEME_NUMBERS), facts, protocol),
         kinds=_kinds(facts),
         curves=tuple(each.key[3:] for each in facts.certificates if each.key.startswith("EC ")),
         own_field=any(not (field.name or "").startswith("ffdhe") for field in seen.dh),
+        signed_by_one_of=_signed_in_tls13(facts) if protocol == "TLSv1.3" and finished else frozenset(),
         weak=seen.families,
     )
+
+
+def _signed_in_tls13(facts: EndpointFacts) -> frozenset[int]:
+    """By what the key of the complete handshake, whose certificate is the first, may have signed it in TLS 1.3."""
+    key = facts.certificates[0].key if facts.certificates else ""
+    if key.startswith("EC "):
+        scheme = SCHEME_OF_CURVE.get(key[3:])
+        return frozenset() if scheme is None else frozenset({scheme})
+    kind = kind_of_key(key)
+    return frozenset(
+        scheme for scheme, signer in KIND_OF_SCHEME.items() if signer == kind and scheme not in NOT_IN_TLS13
+    )
+
+
+def _credible(found: Taken, facts: EndpointFacts, protocol: Protocol) -> Taken:
+    """None at all in TLS 1.3, which is accepted, was asked in a way that the server does not take."""
+    if protocol == "TLSv1.3" and not found.numbers and facts.computed_from is None:
+        return replace(found, complete=False)
+    return found
 
 
 def _taken(

@@ -29,6 +29,9 @@ SCHEME: Final = STAGES.index("signature scheme")
 # RSA with SHA-256 in TLS 1.2 is what every implementation signs by that has such a key.
 _EVERY_RSA: Final = 0x0401
 
+# SHA-224, SHA-1 and MD5.
+_LAST_OF_RSA: Final = frozenset({0x0301, 0x0201, 0x0101})
+
 # RFC 5246 §7.4.1.4.1: what stands for a missing extension.
 _SHA1: Final = {"RSA": 0x0201, "ECDSA": 0x0203, "DSS": 0x0202}
 
@@ -165,9 +168,20 @@ def _scheme_fit(number: int, sent: Sent, server: ServerVersion) -> Fit:
         return Fit(number, "yes")
     if not ours or states == {"no"}:
         return Fit(number, "no", 2, no_scheme(sent.signature_schemes, server))
-    if known.authentication == "RSA" and _EVERY_RSA in ours and server.has_kind(("RSA",)) != "no":
+    if known.authentication == "RSA" and _EVERY_RSA in ours and _signs_by_every_rsa(server):
         return Fit(number, "yes")
     return Fit(number, "unknown", 2, "not known whether the server signs by a scheme of the client", True)
+
+
+def _signs_by_every_rsa(server: ServerVersion) -> bool:
+    """Whether a server of whose schemes not all are known can be taken to sign by what all sign by with a key of RSA.
+
+    Not where it signed by SHA-1 or MD5 alone: our hellos put these last.
+    """
+    seen = [scheme for scheme in server.schemes.numbers if KIND_OF_SCHEME.get(scheme) == "RSA"]
+    if seen and all(scheme in _LAST_OF_RSA for scheme in seen):
+        return False
+    return server.kinds.get("RSA") == "yes"
 
 
 def _unsigned_fit(number: int, sent: Sent, server: ServerVersion) -> Fit:
