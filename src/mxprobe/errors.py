@@ -7,7 +7,9 @@
     ├── TrustStoreError     a CA file or CA path that cannot be used
     ├── ResolverError       no usable name server
     └── StoreError          a database that cannot be opened, or is of a newer version
-        └── NewerDatabase
+        ├── NewerDatabase
+        ├── EmptyDatabase
+        └── InvalidMemory   what is remembered of a target is of a newer version, or spoilt
 
 Each carries one line for the user (``str(error)``) that says what, where, and what is allowed; the
 command line prints it and exits with 2.
@@ -78,6 +80,10 @@ class StoreError(MxprobeError):
     """A result database that cannot be used."""
 
 
+class EmptyDatabase(StoreError):
+    """There is no database yet to read from, or nothing has been written to it."""
+
+
 class NewerDatabase(StoreError):
     """The database was written by a newer mxprobe; nothing was changed in it."""
 
@@ -89,3 +95,12 @@ class NewerDatabase(StoreError):
             f"{url}: the database has schema {found}, this mxprobe knows up to {known}; "
             "use a newer mxprobe or another database"
         )
+
+
+class InvalidMemory(StoreError):
+    """What was remembered of a target cannot be read; nothing was changed in it."""
+
+    def __init__(self, next_hop: str, reason: str) -> None:
+        self.next_hop = next_hop
+        self.reason = reason
+        super().__init__(f"the memory of {next_hop} cannot be read: {reason}")

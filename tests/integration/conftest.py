@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from servers.openssl_server import openssl_server
+from servers.postgresql import Postgresql, postgresql
 from servers.running import RunningServer
 
 
@@ -32,3 +34,19 @@ def server_with_many_suites() -> Iterator[RunningServer]:
     """A TLS server with every suite of the system's OpenSSL."""
     with openssl_server() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Postgresql]:
+    """A PostgreSQL server, on which a test makes databases of its own."""
+    with postgresql() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database for one test: what a store promises holds for both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/mxprobe.db"
+    server: Postgresql = request.getfixturevalue("postgresql_server")
+    return server.url(server.new_database())

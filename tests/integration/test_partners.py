@@ -171,7 +171,7 @@ async def _filled(path: Path) -> None:
 
 def written(path: Path, text: str) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE endpoint SET facts = ?", (text,))
+        connection.execute("UPDATE facts SET document = ?", (text,))
 
 
 def only(path: Path) -> PartnerServer:

@@ -16,6 +16,7 @@ from mxprobe.mta.profile import Profile
 from mxprobe.routing.route import MxHost, Route
 from mxprobe.schedule.configuration import Configuration, read_configuration
 from mxprobe.schedule.scan import RESUME_WITHIN, Progress, ScanResult, endpoints_behind, scan
+from mxprobe.schedule.visits import Wanted
 from mxprobe.store import Store, open_store
 from mxprobe.terms import Endpoint, NextHop, parse_next_hop
 
@@ -136,6 +137,30 @@ async def scanned(
         clock=lambda: at,
         groups=groups,
     )
+
+
+async def test_an_endpoint_is_asked_as_the_most_demanding_group_that_leads_to_it_wants(
+    tmp_path: Path, store: Store
+) -> None:
+    text = CONFIGURATION.replace('profile = "old"', 'profile = "old"\ndepth = "full"').replace(
+        'profile = "new"', 'profile = "new"\ndepth = "quick"\nfull_every = 2'
+    )
+    told: dict[Endpoint, Wanted] = {}
+    peers = Peers()
+    await scan(
+        configured(tmp_path, text),
+        store,
+        probe_route=peers.route,
+        probe_endpoint=peers.endpoint,
+        clock=lambda: NOW,
+        when_routed=told.update,
+    )
+    assert {(one.host, one.address): (how.depth, how.full_every) for one, how in told.items()} == {
+        ("mx1.example", "192.0.2.1"): ("full", 2),  # of a.example and b.example
+        ("mx1.example", "192.0.2.2"): ("full", 7),  # of a.example
+        ("mx2.example", "192.0.2.1"): ("full", 2),  # of b.example and c.example
+        ("mx2.example", "192.0.2.3"): ("quick", 2),  # of c.example
+    }
 
 
 def test_endpoints_are_every_address_of_every_host_once() -> None:

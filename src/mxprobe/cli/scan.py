@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from mxprobe.cli.outcome import exit_code, explain
 from mxprobe.cli.printing import output_format, print_report
 from mxprobe.cli.running import run_async
 from mxprobe.cli.scan_plan import plan_scan
+from mxprobe.errors import InvalidSetting
 from mxprobe.facts import EndpointFacts, Report, Target
 from mxprobe.mta.profile import Profile
 from mxprobe.network.resolver import parse_resolver
@@ -20,9 +22,11 @@ from mxprobe.probing.settings import ProbeSettings
 from mxprobe.report.progress import Progress as Display
 from mxprobe.report.progress import progress
 from mxprobe.schedule.configuration import Configuration, Group, read_configuration
+from mxprobe.schedule.next_hop_files import MAX_FILE, text_of
 from mxprobe.schedule.recheck import Recheck, recheck
 from mxprobe.schedule.scan import Progress, ScanResult
 from mxprobe.schedule.scan import scan as scan_into
+from mxprobe.schedule.visits import Wanted
 from mxprobe.store import open_store
 from mxprobe.terms import Endpoint
 from mxprobe.verdict.requirements import Unmet, unmet
@@ -32,7 +36,7 @@ from mxprobe.verdict.rules import judge
 def scan(path: Path, groups: tuple[str, ...], output: str, *, verbose: bool, plan: bool = False) -> int:
     """Run the command; the exit code says whether the requirements of the groups hold."""
     form = output_format(output)
-    configuration = read_configuration(path)
+    configuration = read_configuration(path, standard_input=next_hops_from_standard_input)
     if plan:
         return run_async(_plan(configuration, groups))
     with progress() as display:
@@ -42,6 +46,18 @@ def scan(path: Path, groups: tuple[str, ...], output: str, *, verbose: bool, pla
     missed = unmet_requirements(configuration, groups, report)
     explain(missed)
     return exit_code(obstacle for _, obstacle in missed)
+
+
+def next_hops_from_standard_input() -> str:
+    """All of standard input, for the group whose file is ``-``.
+
+    Raises:
+        InvalidSetting: there is none, or it is no text.
+    """
+    where = "standard input"
+    if sys.stdin is None:
+        raise InvalidSetting(where, "it is closed")
+    return text_of(sys.stdin.buffer.read(MAX_FILE + 1), where)
 
 
 async def scan_configuration(configuration: Configuration, groups: tuple[str, ...], display: Display) -> ScanResult:
@@ -55,11 +71,12 @@ async def scan_configuration(configuration: Configuration, groups: tuple[str, ..
 
     try:
         async with open_store(configuration.store_url) as store:
+            wanted: dict[Endpoint, Wanted] = {}
 
             async def what_to_ask(endpoint: Endpoint) -> Recheck:
-                section = configuration.probe
-                known = await store.since_sweep(endpoint, section.full_every)
-                return recheck(section.depth, known, section.full_every)
+                how = wanted[endpoint]
+                known = await store.since_sweep(endpoint, how.full_every)
+                return recheck(how.depth, known, how.full_every)
 
             async def when_ready(endpoint: Endpoint) -> None:
                 asked = await what_to_ask(endpoint)
@@ -82,6 +99,7 @@ async def scan_configuration(configuration: Configuration, groups: tuple[str, ..
                 groups=groups,
                 on_progress=show,
                 when_ready=when_ready,
+                when_routed=wanted.update,
             )
     finally:
         await prober.close()

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mxprobe.errors import InvalidNextHop, InvalidSetting, StoreError
 from mxprobe.mta.profile import Profile
 from mxprobe.routing.ignore_list import entries_of_file, parse_ignore_list
+from mxprobe.schedule.next_hop_files import NextHopFile, mark_of, next_hops_in, read_text, taken_over
 from mxprobe.schedule.profiles import profile_of_section
+from mxprobe.schedule.quiet_hours import quiet_hours
+from mxprobe.schedule.rhythm import ALLOWED_EVERY, ALLOWED_JITTER, Rhythm, interval, jitter
 from mxprobe.schedule.sections import (
+    Depth,
     GroupSection,
     LimitsSection,
     ProbeSection,
@@ -23,29 +28,45 @@ from mxprobe.schedule.sections import (
     key_path,
 )
 from mxprobe.store import sqlite_path, sqlite_url
-from mxprobe.store.location import ALLOWED_URL
+from mxprobe.store.location import ALLOWED_URL, is_postgresql, without_password
 from mxprobe.terms import NextHop, host_name, parse_next_hop
 from mxprobe.verdict.requirements import ALLOWED_REQUIREMENTS, REQUIREMENTS, Requirement, parse_requirement
 
-MAX_FILE = 50_000_000
-"""Bytes of a file that we read: far beyond a million next-hops, and short of taking the machine's memory."""
+STANDARD_INPUT = "-"
+"""The `file` of a group whose next-hops come from standard input."""
+
+_RHYTHM = Rhythm(every=24 * 3600.0, jitter=2.4 * 3600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Next-hops that are scanned with one profile and have to meet the same requirements."""
+    """Next-hops that are scanned with one profile, at the same rhythm, and have to meet the same requirements.
+
+    `listed` are those of them that stand in the configuration itself, `file` has the others, if they are from a file.
+    """
 
     name: str
     next_hops: tuple[NextHop, ...]
     profile: Profile | None = None
     requirements: tuple[Requirement, ...] = ()
+    rhythm: Rhythm = _RHYTHM
+    depth: Depth = "standard"
+    full_every: int = 7
+    listed: tuple[NextHop, ...] = ()
+    file: NextHopFile | None = None
+
+    def with_file(self, file: NextHopFile) -> Group:
+        """The group with what its file says now."""
+        next_hops = {next_hop.text: next_hop for next_hop in (*self.listed, *file.next_hops)}
+        return replace(self, next_hops=tuple(next_hops.values()), file=file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     """All of a `probes.toml`, names looked up, and paths in it made relative to where it lies.
 
-    `probe.ignore` has the entries of the `ignore_file` too.
+    `probe.ignore` has the entries of the `ignore_file` too. `told` is what is wrong with lines of files, where that
+    was to hold up nothing else.
     """
 
     path: Path
@@ -54,6 +75,9 @@ class Configuration:
     profiles: tuple[Profile, ...]
     groups: tuple[Group, ...]
     store_url: str
+    keep_days: int | None = None
+    keep_scans: int | None = None
+    told: tuple[InvalidSetting, ...] = ()
 
     def select_groups(self, names: tuple[str, ...] = ()) -> tuple[Group, ...]:
         """The groups of these names, in the order of the file; all of them if no name is given.
@@ -80,24 +104,32 @@ class InvalidConfiguration(InvalidSetting):
         self.args = ("\n".join(str(mistake) for mistake in mistakes),)
 
 
-def read_configuration(path: Path) -> Configuration:
+def read_configuration(
+    path: Path, *, standard_input: Callable[[], str] | None = None, pass_over: bool = False
+) -> Configuration:
     """Read a `probes.toml`, and the files of next-hops that its groups name.
 
     Paths in it, the one in ``store.url`` too, are relative to its directory, so that it means the same under cron.
+    `standard_input` gives the text of a group whose file is ``-``; without it, as for a command that needs no
+    next-hops, nothing is read there. With `pass_over` a line of such a file that is no next-hop is `told` and no
+    mistake, and a file may have none at all: it can be mended while a service runs.
 
     Raises:
         InvalidConfiguration: it cannot be read, is not TOML, or holds what it may not; all mistakes are named.
     """
-    return _Reader(path).read()
+    return _Reader(path, standard_input, pass_over).read()
 
 
 class _Reader:
     """Reads one configuration, and collects what is wrong with it on the way."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, standard_input: Callable[[], str] | None, pass_over: bool) -> None:
         self._path = path
         self._directory = path.parent
+        self._standard_input = standard_input
+        self._pass_over = pass_over
         self._mistakes: list[InvalidSetting] = []
+        self._told: list[InvalidSetting] = []
 
     def read(self) -> Configuration:
         sections = self._sections()
@@ -108,7 +140,10 @@ class _Reader:
             if section.name in names:
                 self._wrong(f"group[{number}].name", f"another group is called {section.name!r} too")
             names.add(section.name)
-            groups.append(self._group(f"group[{number}]", section, profiles))
+            groups.append(self._group(f"group[{number}]", section, profiles, sections.probe))
+        inputs = [number for number, section in enumerate(sections.group) if section.file == STANDARD_INPUT]
+        for number in inputs[1:]:
+            self._wrong(f"group[{number}].file", f"group[{inputs[0]}] reads standard input already")
         configuration = Configuration(
             path=self._path,
             probe=self._probe(sections.probe),
@@ -116,6 +151,9 @@ class _Reader:
             profiles=tuple(profile for profile in profiles.values() if profile),
             groups=tuple(groups),
             store_url=self._store_url(sections.store.url),
+            keep_days=sections.store.keep_days,
+            keep_scans=sections.store.keep_scans,
+            told=tuple(self._told),
         )
         self._stop_if_wrong()
         return configuration
@@ -154,21 +192,13 @@ class _Reader:
 
         `named_at` is the key that names the file, if it is not the configuration itself.
         """
-        where, subject = (str(path), "") if named_at is None else (f"{self._path}: {named_at}", f"{path} ")
         try:
-            with path.open("rb") as file:
-                data = file.read(MAX_FILE + 1)
-        except OSError as error:
-            self._mistakes.append(InvalidSetting(where, f"{subject}cannot be read: {error.strerror or error}"))
-            return None
-        if len(data) > MAX_FILE:
-            self._mistakes.append(InvalidSetting(where, f"{subject}is longer than {MAX_FILE} bytes"))
-            return None
-        try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            self._mistakes.append(InvalidSetting(f"{path}: line {line}", "this is not UTF-8"))
+            return read_text(path)
+        except InvalidSetting as error:
+            if named_at is None or error.where != str(path):
+                self._mistakes.append(error)
+            else:
+                self._wrong(named_at, f"{path} {error.problem}", error.allowed)
             return None
 
     def _probe(self, section: ProbeSection) -> ProbeSection:
@@ -215,14 +245,17 @@ class _Reader:
         self._mistakes += mistakes
         return profile
 
-    def _group(self, key: str, section: GroupSection, profiles: dict[str, Profile | None]) -> Group:
-        next_hops: dict[str, NextHop] = {}
+    def _group(
+        self, key: str, section: GroupSection, profiles: dict[str, Profile | None], probe: ProbeSection
+    ) -> Group:
+        listed: dict[str, NextHop] = {}
         before = len(self._mistakes)
         for index, text in enumerate(section.next_hops):
-            self._next_hop(f"{self._path}: {key}.next_hops[{index}]", text, next_hops)
-        if section.file is not None:
-            self._file(f"{key}.file", section.file, next_hops)
-        if not next_hops and len(self._mistakes) == before:
+            self._next_hop(f"{self._path}: {key}.next_hops[{index}]", text, listed)
+        file = self._file(f"{key}.file", section.file) if section.file is not None else None
+        unread = section.file == STANDARD_INPUT and self._standard_input is None
+        may_be_empty = unread or (section.file is not None and self._pass_over)
+        if not listed and not (file and file.next_hops) and not may_be_empty and len(self._mistakes) == before:
             self._wrong(key, "it has no next-hops", "next_hops, or a file with one next-hop a line")
         profile = None
         if section.profile is not None:
@@ -230,12 +263,37 @@ class _Reader:
             if section.profile not in profiles:
                 problem = f"there is no profile {section.profile!r}{closest(section.profile, tuple(profiles))}"
                 self._wrong(f"{key}.profile", problem, ", ".join(profiles) or "the NAME of a [profiles.NAME]")
-        return Group(
+        group = Group(
             name=section.name,
-            next_hops=tuple(next_hops.values()),
+            next_hops=tuple(listed.values()),
             profile=profile,
             requirements=self._requirements(key, section),
+            rhythm=self._rhythm(key, section),
+            depth=section.depth or probe.depth,
+            full_every=section.full_every or probe.full_every,
+            listed=tuple(listed.values()),
         )
+        return group if file is None else group.with_file(file)
+
+    def _rhythm(self, key: str, section: GroupSection) -> Rhythm:
+        """How often, and when; that of nobody where there is a mistake in it."""
+        rhythm = _RHYTHM
+        try:
+            rhythm = Rhythm(every=interval(section.every))
+        except ValueError as error:
+            self._wrong(f"{key}.every", str(error), ALLOWED_EVERY)
+        try:
+            rhythm = replace(rhythm, jitter=jitter(section.jitter, rhythm.every))
+        except ValueError as error:
+            self._wrong(f"{key}.jitter", str(error), ALLOWED_JITTER)
+        quiet, mistakes = quiet_hours(
+            section.quiet,
+            section.timezone,
+            where=f"{self._path}: {key}.quiet",
+            where_timezone=f"{self._path}: {key}.timezone",
+        )
+        self._mistakes += mistakes
+        return replace(rhythm, quiet=quiet)
 
     def _requirements(self, key: str, section: GroupSection) -> tuple[Requirement, ...]:
         requirements: dict[Requirement, None] = {}
@@ -252,13 +310,32 @@ class _Reader:
             requirements[requirement] = None
         return tuple(requirements)
 
-    def _file(self, key: str, name: str, next_hops: dict[str, NextHop]) -> None:
-        """Next-hops from a file: one a line, `#` begins a comment."""
-        path = self._directory / Path(name).expanduser()
-        for number, line in enumerate((self._text(path, key) or "").split("\n"), start=1):
-            text = line.partition("#")[0].strip()
-            if text:
-                self._next_hop(f"{path}: line {number}", text, next_hops)
+    def _file(self, key: str, name: str) -> NextHopFile | None:
+        """Next-hops from a file, or from standard input; None where it cannot be read."""
+        if name == STANDARD_INPUT:
+            file = NextHopFile(path=Path("standard input"))
+            text = self._read_standard_input()
+        else:
+            path = self._directory / Path(name).expanduser()
+            # Before it is read: what is written meanwhile is another file then.
+            file = NextHopFile(path=path, mark=mark_of(path))
+            text = self._text(path, key)
+        if text is None:
+            return None
+        if not self._pass_over:
+            next_hops, mistakes = next_hops_in(text, str(file.path))
+            self._mistakes += (mistake for _, mistake in mistakes)
+            return replace(file, next_hops=next_hops)
+        file, news = taken_over(file, text)
+        self._told += news
+        return file
+
+    def _read_standard_input(self) -> str | None:
+        try:
+            return self._standard_input() if self._standard_input is not None else None
+        except InvalidSetting as error:
+            self._mistakes.append(error)
+            return None
 
     def _next_hop(self, where: str, text: str, next_hops: dict[str, NextHop]) -> None:
         try:
@@ -270,9 +347,11 @@ class _Reader:
 
     def _store_url(self, url: str) -> str:
         try:
+            if is_postgresql(url):
+                return url
             return sqlite_url(self._directory / sqlite_path(url).expanduser())
         except StoreError:
-            self._wrong("store.url", f"found {brief(url)}", ALLOWED_URL)
+            self._wrong("store.url", f"found {brief(without_password(url))}", ALLOWED_URL)
             return url
 
 

@@ -21,6 +21,7 @@ from mxprobe.mta.profile import Profile
 from mxprobe.network.turns import Turns
 from mxprobe.routing.route import Route, endpoints_behind
 from mxprobe.schedule.configuration import Configuration, Group
+from mxprobe.schedule.visits import Visit, Wanted, visits, wanted
 from mxprobe.store import Scan
 from mxprobe.terms import Endpoint, NextHop
 
@@ -83,13 +84,16 @@ async def scan(
     groups: tuple[str, ...] = (),
     on_progress: Callable[[Progress], None] | None = None,
     when_ready: Callable[[Endpoint], Awaitable[None]] | None = None,
+    when_routed: Callable[[Mapping[Endpoint, Wanted]], None] | None = None,
 ) -> ScanResult:
     """Scan the groups of these names, or all, into the store. `clock` gives the time, with its zone.
 
+    `when_routed` is told how each endpoint is to be asked, as soon as all routes are known.
     `when_ready` is awaited before it is an endpoint's turn: to wait for what another one's probe brings.
 
     When this is cancelled, or the process killed, nothing that was kept is lost, and the next scan of the same
-    targets under the same settings asks only for the rest, if it begins within `RESUME_WITHIN`.
+    targets under the same settings asks only for the rest, if it begins within `RESUME_WITHIN`. When it is finished,
+    the store lets go of what it need not keep any longer by the configuration.
 
     Raises:
         InvalidSetting: there is no such group, or none at all.
@@ -102,6 +106,8 @@ async def scan(
     current = found or await store.start_scan(now, tuple(run.next_hops), run.digest)
 
     routes = await run.resolve(current, probe_route)
+    if when_routed is not None:
+        when_routed(run.wanted(routes))
     asked, kept = await run.ask(current, routes, probe_endpoint, when_ready)
     if run.failures:
         raise ExceptionGroup("the scan went on, but met errors of the program", run.failures)
@@ -109,6 +115,7 @@ async def scan(
     current = await store.finish_scan(current, clock())
     report = await store.report_of(current)
     assert report is not None, "a scan has a target, and the route of every target"
+    await store.prune(clock(), keep_days=configuration.keep_days, keep_scans=configuration.keep_scans)
     return ScanResult(
         scan=current, report=report, resumed=found is not None, endpoints_asked=asked, endpoints_kept=kept
     )
@@ -124,12 +131,8 @@ class _Run:
         store: Store,
         on_progress: Callable[[Progress], None],
     ) -> None:
-        self.next_hops = {next_hop.text: next_hop for group in groups for next_hop in group.next_hops}
-        self._profiles: dict[str, dict[Profile, None]] = {text: {} for text in self.next_hops}
-        for group in groups:
-            if group.profile is not None:
-                for next_hop in group.next_hops:
-                    self._profiles[next_hop.text][group.profile] = None
+        self._visits = visits(groups)
+        self.next_hops = {text: visit.next_hop for text, visit in self._visits.items()}
         self.digest = self._digest(configuration)
         self._limits = configuration.limits
         self._store = store
@@ -138,7 +141,10 @@ class _Run:
 
     def _digest(self, configuration: Configuration) -> str:
         """Stands for all that decides what is asked: targets, profiles, and how endpoints are probed."""
-        targets = [[text, [asdict(profile) for profile in self._profiles[text]]] for text in sorted(self.next_hops)]
+        targets = [
+            [text, visit.depth, visit.full_every, [asdict(profile) for profile in visit.profiles]]
+            for text, visit in sorted(self._visits.items())
+        ]
         # Recorded hellos are bytes, which JSON has not.
         text = json.dumps([targets, asdict(configuration.probe)], sort_keys=True, default=bytes.hex)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -166,6 +172,14 @@ class _Run:
         await _together([one(next_hop) for next_hop in missing])
         return routes
 
+    def wanted(self, routes: Mapping[str, Route]) -> dict[Endpoint, Wanted]:
+        """How each endpoint is to be asked, by the visits of all next-hops that lead to it."""
+        found: dict[Endpoint, list[Visit]] = {}
+        for text, route in routes.items():
+            for endpoint in endpoints_behind(self.next_hops[text], route):
+                found.setdefault(endpoint, []).append(self._visits[text])
+        return {endpoint: wanted(leading) for endpoint, leading in found.items()}
+
     async def ask(
         self,
         current: Scan,
@@ -177,7 +191,7 @@ class _Run:
         profiles: dict[Endpoint, dict[Profile, None]] = {}
         for text, route in routes.items():
             for endpoint in endpoints_behind(self.next_hops[text], route):
-                profiles.setdefault(endpoint, {}).update(self._profiles[text])
+                profiles.setdefault(endpoint, {}).update(dict.fromkeys(self._visits[text].profiles))
         kept = (await self._store.endpoints_of(current)).keys() & profiles.keys()
         known = len(kept)
 

@@ -13,6 +13,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from mxprobe.mta.profile import Tls
 from mxprobe.network.settings import Limits, Manners, Timeouts
+from mxprobe.schedule.quiet_hours import ALLOWED_QUIET, ALLOWED_TIMEZONE
+from mxprobe.schedule.rhythm import ALLOWED_EVERY, ALLOWED_JITTER
 from mxprobe.terms import PROTOCOLS, Protocol
 
 Depth = Literal["quick", "standard", "full", "everything"]
@@ -143,9 +145,15 @@ class GroupSection:
 
     name: Text
     next_hops: Annotated[tuple[Text, ...], Field(description="an array of next-hops in Postfix syntax")] = ()
-    file: File | None = None
+    file: Annotated[File | None, Field(description="the path of a file; - is standard input")] = None
     profile: Annotated[Text | None, Field(description="the NAME of a [profiles.NAME]")] = None
     require: Annotated[tuple[Text, ...], Field(description="an array of requirements")] = ()
+    every: Annotated[Text, Field(description=ALLOWED_EVERY)] = "24h"
+    jitter: Annotated[Text, Field(description=ALLOWED_JITTER)] = "10%"
+    quiet: Annotated[tuple[Text, ...], Field(description=f"an array of spans like {ALLOWED_QUIET}")] = ()
+    timezone: Annotated[Text, Field(description=ALLOWED_TIMEZONE)] = "UTC"
+    depth: Annotated[Depth | None, Field(description=", ".join(get_args(Depth)))] = None
+    full_every: Annotated[int | None, Field(ge=1, le=100, description="a whole number from 1 to 100")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +163,8 @@ class StoreSection:
     __pydantic_config__ = _STRICT
 
     url: Annotated[Text, Field(description="the URL of a database, like sqlite:///mxprobe.db")] = "sqlite:///mxprobe.db"
+    keep_days: Annotated[int | None, Field(ge=1, le=36500, description="a whole number from 1 to 36500")] = None
+    keep_scans: Annotated[int | None, Field(ge=1, le=1000000, description="a whole number from 1 to 1000000")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

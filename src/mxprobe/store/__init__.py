@@ -12,23 +12,37 @@ from typing import TYPE_CHECKING
 
 from mxprobe.errors import StoreError
 from mxprobe.store.location import sqlite_path, sqlite_url
-from mxprobe.store.scans import Scan
+from mxprobe.store.scans import Past, Pruned, Scan
+from mxprobe.store.work import KeptEvent, Probed, TargetResult, Work
 
 if TYPE_CHECKING:
     from mxprobe.store.results import Store
 
-__all__ = ["Scan", "Store", "open_store", "sqlite_path", "sqlite_url"]
+__all__ = [
+    "KeptEvent",
+    "Past",
+    "Probed",
+    "Pruned",
+    "Scan",
+    "Store",
+    "TargetResult",
+    "Work",
+    "open_store",
+    "sqlite_path",
+    "sqlite_url",
+]
 
 
 @asynccontextmanager
 async def open_store(url: str, *, read_only: bool = False) -> AsyncIterator[Store]:
-    """The store at a URL like ``sqlite:///mxprobe.db``, closed again on the way out.
+    """The store at a URL like ``sqlite:///mxprobe.db`` or ``postgresql://user@host/db``, closed again on the way out.
 
-    Opened for writing, the database is created where there is none, and brought up to the schema of this version.
-    With `read_only` nothing is written, not even a schema: it must be there already.
+    Opened for writing, the database is created where there is none (PostgreSQL: its tables), and brought up to the
+    schema of this version. With `read_only` nothing is written, not even a schema: it must be there already.
 
     Raises:
         NewerDatabase: a newer mxprobe wrote it; nothing was changed.
+        EmptyDatabase: nothing was written to it yet, and it is opened for reading.
         StoreError: it cannot be opened, is no database of mxprobe, or the libraries for it are not installed.
     """
     try:

@@ -43,20 +43,26 @@ _MIGRATIONS = Path(__file__).with_name("migrations") / "versions"
 # not among it, so that nothing large is sorted.
 _PARTNERS = """
     WITH ranked AS (
-        SELECT target.id, row_number() OVER (PARTITION BY next_hop ORDER BY EXISTS (
-            SELECT 1 FROM target_endpoint JOIN endpoint ON endpoint.id = target_endpoint.endpoint_id
-            WHERE target_endpoint.target_id = target.id AND endpoint.facts IS NULL
-        ), scan_id DESC) AS rank
-        FROM target WHERE route IS NOT NULL
+        SELECT scan_id, position, next_hop, route_id, row_number() OVER (PARTITION BY next_hop ORDER BY EXISTS (
+            SELECT 1 FROM route_endpoint WHERE route_endpoint.route_id = target.route_id AND NOT EXISTS (
+                SELECT 1 FROM probe
+                WHERE probe.scan_id = target.scan_id AND probe.endpoint_id = route_endpoint.endpoint_id
+            )
+        ), scan.started_at DESC, scan_id DESC) AS place
+        FROM target JOIN scan ON scan.id = target.scan_id WHERE route_id IS NOT NULL
     )
-    SELECT target.id, target.next_hop, target_endpoint.endpoint_id
-    FROM ranked JOIN target ON target.id = ranked.id
-    LEFT JOIN target_endpoint ON target_endpoint.target_id = target.id
-    WHERE ranked.rank = 1
-    ORDER BY target.scan_id DESC, target.position, target.id, target_endpoint.position
+    SELECT ranked.route_id, ranked.next_hop, ranked.scan_id, route_endpoint.endpoint_id
+    FROM ranked LEFT JOIN route_endpoint ON route_endpoint.route_id = ranked.route_id
+    WHERE ranked.place = 1
+    ORDER BY ranked.scan_id DESC, ranked.position, route_endpoint.position
 """
-_ROUTE = "SELECT route FROM target WHERE id = ?"
-_ENDPOINT = "SELECT host, address, port, service, facts FROM endpoint WHERE id = ?"
+_ROUTE = "SELECT document FROM route WHERE id = ?"
+_ENDPOINT = """
+    SELECT host, address, port, service, facts.document FROM endpoint
+    LEFT JOIN probe ON probe.endpoint_id = endpoint.id AND probe.scan_id = ?
+    LEFT JOIN facts ON facts.id = probe.facts_id WHERE endpoint.id = ?
+"""
+"""What of the facts passes, and is kept elsewhere, is nothing that decides about TLS."""
 
 
 def partners(url: str, *, trust: bool = False) -> Iterator[Partner]:
@@ -162,13 +168,14 @@ class _Reading:
 
     def partners(self) -> Iterator[Partner]:
         """The partners, in the order of the scans."""
-        for (id, next_hop), behind in groupby(self._connection.execute(_PARTNERS), key=itemgetter(0, 1)):
+        for (id, next_hop, scan_id), behind in groupby(self._connection.execute(_PARTNERS), key=itemgetter(0, 1, 2)):
             (route,) = self._connection.execute(_ROUTE, (id,)).fetchone()
-            servers = tuple(self._server(endpoint_id) for _, _, endpoint_id in behind if endpoint_id is not None)
+            endpoints = (endpoint_id for *_, endpoint_id in behind if endpoint_id is not None)
+            servers = tuple(self._server(scan_id, endpoint_id) for endpoint_id in endpoints)
             yield Partner(next_hop=next_hop, route=decoder(Route)(json.loads(route)), servers=servers)
 
-    def _server(self, endpoint_id: int) -> PartnerServer:
-        host, address, port, service, text = self._connection.execute(_ENDPOINT, (endpoint_id,)).fetchone()
+    def _server(self, scan_id: int, endpoint_id: int) -> PartnerServer:
+        host, address, port, service, text = self._connection.execute(_ENDPOINT, (scan_id, endpoint_id)).fetchone()
         endpoint = Endpoint(host=host, address=address, port=port, service=service)
         if text is None:
             return PartnerServer(endpoint=endpoint)

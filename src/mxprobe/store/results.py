@@ -1,42 +1,36 @@
-"""What is written during a scan, and what is read for a report: every query of the store, in the domain's words."""
+"""What is written during a scan, and what is read for a report: the store, in the domain's words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
-from itertools import islice
-from typing import Any, TypeVar
+from functools import partial
 
-from sqlalchemy import Connection, Insert, Row, Select, case, exists, func, insert, select, update
+from sqlalchemy import Connection, insert, literal, select, tuple_, update
 
-from mxprobe.facts import EndpointFacts, Report, Target
+from mxprobe.facts import EndpointFacts, Report
 from mxprobe.routing.route import Route
-from mxprobe.store import tables
-from mxprobe.store.opening import Database
-from mxprobe.store.scans import Scan
+from mxprobe.store import reading, retention, tables, writing
+from mxprobe.store.duties import Duties
+from mxprobe.store.scans import Past, Pruned, Scan
 from mxprobe.terms import Endpoint
 
-K = TypeVar("K")
-
-_AT_ONCE = 500
-"""Ids in one IN list; SQLite allows 999 parameters where it is old."""
+_PAST_AT_ONCE = 100
+"""Results of next-hops that are read in one transaction: a megabyte or two."""
 
 
-class Store:
-    """The results of scans. Every method is one transaction: when it returns, it is kept.
+class Store(Duties):
+    """The results of scans. Every method is one transaction, unless it says otherwise: when it returns, it is kept.
 
     `mxprobe.store.open_store` gives one. Every method raises `StoreError` when the database fails.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def start_scan(self, started_at: datetime, targets: tuple[str, ...], settings_digest: str) -> Scan:
         """Begin a scan of these next-hops, each once, in this order."""
         targets = tuple(dict.fromkeys(targets))
 
         def work(connection: Connection) -> int:
-            id = _new_id(connection, insert(tables.scan).values(started_at=started_at, settings_digest=settings_digest))
+            id = writing.add_scan(connection, started_at=started_at, settings_digest=settings_digest)
             if targets:
                 connection.execute(
                     insert(tables.target),
@@ -61,7 +55,7 @@ class Store:
                 .order_by(tables.scan.c.id.desc())
                 .limit(1)
             ).one_or_none()
-            return None if row is None else _scan(connection, row)
+            return None if row is None else reading.scan_of(connection, row)
 
         return await self._database.transact(work)
 
@@ -71,21 +65,15 @@ class Store:
         An endpoint that another route has named is the same one, with its facts if it has some.
         """
         endpoints = tuple(dict.fromkeys(endpoints))
+        target = tables.target
 
         def work(connection: Connection) -> None:
-            target_id = connection.execute(
-                update(tables.target)
-                .where(tables.target.c.scan_id == scan.id, tables.target.c.next_hop == next_hop)
-                .values(route=route)
-                .returning(tables.target.c.id)
-            ).scalar_one()
-            links = tables.target_endpoint
-            connection.execute(links.delete().where(links.c.target_id == target_id))
-            for position, endpoint in enumerate(endpoints):
-                endpoint_id = _endpoint_id(connection, scan, endpoint)
-                connection.execute(
-                    insert(links).values(target_id=target_id, endpoint_id=endpoint_id, position=position)
-                )
+            writing.against_retention(connection)
+            connection.execute(
+                update(target)
+                .where(target.c.scan_id == scan.id, target.c.next_hop == next_hop)
+                .values(route_id=writing.route_id(connection, route, endpoints))
+            )
 
         await self._database.transact(work)
 
@@ -98,22 +86,8 @@ class Store:
         """
 
         def work(connection: Connection) -> None:
-            connection.execute(
-                update(tables.endpoint)
-                .where(
-                    tables.endpoint.c.id == _endpoint_id(connection, scan, endpoint),
-                    tables.endpoint.c.facts.is_(None),
-                )
-                .values(facts=facts)
-            )
-            der = tables.certificate
-            kept = {
-                sha256
-                for some in _batches(certificates)
-                for sha256 in connection.execute(select(der.c.sha256).where(der.c.sha256.in_(some))).scalars()
-            }
-            if new := [{"sha256": key, "der": value} for key, value in certificates.items() if key not in kept]:
-                connection.execute(insert(der), new)
+            writing.against_retention(connection)
+            writing.add_probe(connection, scan.id, endpoint, facts, certificates)
 
         await self._database.transact(work)
 
@@ -127,36 +101,32 @@ class Store:
                 .values(finished_at=finished_at)
                 .returning(*tables.scan.c)
             ).one()
-            return _scan(connection, row)
+            return reading.scan_of(connection, row)
 
         return await self._database.transact(work)
 
     async def routes_of(self, scan: Scan) -> dict[str, Route]:
         """The routes that the scan has so far, by next-hop."""
+        target, route = tables.target, tables.route
 
         def work(connection: Connection) -> dict[str, Route]:
             rows = connection.execute(
-                select(tables.target.c.next_hop, tables.target.c.route)
-                .where(tables.target.c.scan_id == scan.id, tables.target.c.route.is_not(None))
-                .order_by(tables.target.c.position)
+                select(target.c.next_hop, route.c.document)
+                .join(route, route.c.id == target.c.route_id)
+                .where(target.c.scan_id == scan.id)
+                .order_by(target.c.position)
             )
-            return {row.next_hop: row.route for row in rows}
+            return {row.next_hop: row.document for row in rows}
 
         return await self._database.transact(work)
 
     async def endpoints_of(self, scan: Scan) -> dict[Endpoint, EndpointFacts]:
         """The facts that the scan has so far, by endpoint."""
+        probe = tables.probe.c
+        wanted = reading.probes().where(probe.scan_id == scan.id).order_by(probe.endpoint_id)
 
         def work(connection: Connection) -> dict[Endpoint, EndpointFacts]:
-            rows = connection.execute(
-                select(tables.endpoint)
-                .where(tables.endpoint.c.scan_id == scan.id, tables.endpoint.c.facts.is_not(None))
-                .order_by(tables.endpoint.c.id)
-            )
-            return {
-                Endpoint(host=row.host, address=row.address, port=row.port, service=row.service): row.facts
-                for row in rows
-            }
+            return {reading.endpoint_of(row): reading.facts_of(row) for row in connection.execute(wanted)}
 
         return await self._database.transact(work)
 
@@ -165,20 +135,20 @@ class Store:
 
         `at_most` so many are looked at.
         """
-        column = tables.endpoint.c
+        column, probe = tables.endpoint.c, tables.probe.c
         names = {"service": endpoint.service, "host": endpoint.host, "address": endpoint.address, "port": endpoint.port}
         newest = (
-            select(column.facts)
-            .where(*(column[name] == value for name, value in names.items()), column.facts.is_not(None))
-            .order_by(column.scan_id.desc())
+            reading.probes()
+            .where(*(column[name] == value for name, value in names.items()))
+            .order_by(probe.scan_id.desc())
             .limit(at_most)
-        )
+        ).add_columns(probe.swept)
 
         def work(connection: Connection) -> tuple[EndpointFacts, ...]:
             found: list[EndpointFacts] = []
-            for facts in connection.execute(newest).scalars():
-                found.append(facts)
-                if facts.sweep in ("swept", "same-as"):
+            for row in connection.execute(newest):
+                found.append(reading.facts_of(row))
+                if row.swept:
                     break
             return tuple(found)
 
@@ -186,28 +156,98 @@ class Store:
 
     async def report_of(self, scan: Scan) -> Report | None:
         """What one scan has found so far, in the order of its targets; None before its first route is known."""
+        column = tables.target.c
         wanted = (
             select(tables.target)
-            .where(tables.target.c.scan_id == scan.id, tables.target.c.route.is_not(None))
-            .order_by(tables.target.c.position)
+            .where(column.scan_id == scan.id, column.route_id.is_not(None))
+            .order_by(column.position)
         )
-        return await self._database.transact(lambda connection: _report(connection, connection.execute(wanted).all()))
+        return await self._database.transact(
+            lambda connection: reading.report(connection, connection.execute(wanted).all())
+        )
 
-    async def latest(self, next_hops: tuple[str, ...] | None = None) -> Report | None:
+    async def latest(self, next_hops: tuple[str, ...] | None = None, *, at: datetime | None = None) -> Report | None:
         """The newest that is known of each next-hop (as the user wrote it), or of every one that ever was scanned.
 
         That is the newest scan in which all its endpoints are known; only where there is none, the newest with some.
-        Next-hops that were never scanned are left out; None when nothing is left. The targets come without verdicts.
+        With `at`, only scans that had begun by then count. Next-hops that were never scanned are left out; None when
+        nothing is left. The targets come without verdicts.
         """
 
         def work(connection: Connection) -> Report | None:
-            rows = connection.execute(_newest_targets()).all()
+            rows = connection.execute(reading.newest_targets(at)).all()
             if next_hops is not None:
                 by_name = {row.next_hop: row for row in rows}
                 rows = [by_name[text] for text in dict.fromkeys(next_hops) if text in by_name]
-            return _report(connection, rows)
+            return reading.report(connection, rows)
 
         return await self._database.transact(work)
+
+    async def past(
+        self, next_hop: str, *, until: datetime | None = None, newest_first: bool = False
+    ) -> AsyncIterator[Past]:
+        """All that scans found at a next-hop, one after the other by the time they began (by `until`).
+
+        Read some at a time, each in a transaction of its own.
+        """
+        target, scan = tables.target, tables.scan
+        key = tuple_(scan.c.started_at, target.c.scan_id)
+        wanted = reading.past_targets().where(target.c.next_hop == next_hop).limit(_PAST_AT_ONCE)
+        if until is not None:
+            wanted = wanted.where(scan.c.started_at <= until)
+        if newest_first:
+            wanted = wanted.order_by(scan.c.started_at.desc(), target.c.scan_id.desc())
+        else:
+            wanted = wanted.order_by(scan.c.started_at, target.c.scan_id)
+        page = wanted
+        while found := await self._database.transact(partial(reading.past, wanted=page)):
+            for each in found:
+                yield each
+            last = tuple_(literal(found[-1].started_at, tables.Moment), found[-1].scan_id)
+            page = wanted.where(key < last if newest_first else key > last)
+
+    async def everything(self, *, since: datetime | None = None) -> AsyncIterator[Past]:
+        """All that all scans found, scan by scan in the order in which they were begun, from `since` on.
+
+        Read some at a time, each in a transaction of its own.
+        """
+        target, scan = tables.target, tables.scan
+        wanted = reading.past_targets().order_by(target.c.scan_id, target.c.position).limit(_PAST_AT_ONCE)
+        if since is not None:
+            wanted = wanted.where(scan.c.started_at >= since)
+        page = wanted
+        while found := await self._database.transact(partial(reading.past, wanted=page)):
+            for each in found:
+                yield each
+            last = tuple_(found[-1].scan_id, found[-1].position)
+            page = wanted.where(tuple_(target.c.scan_id, target.c.position) > last)
+
+    async def prune(self, now: datetime, *, keep_days: int | None = None, keep_scans: int | None = None) -> Pruned:
+        """Let go of results older than `keep_days`, and of more than `keep_scans` of a next-hop (None: no matter).
+
+        What `mxprobe.store.retention` says stays. Many short transactions, so that others can write in between.
+        """
+        if keep_days is None and keep_scans is None:
+            return Pruned()
+        gone, last = Pruned(), ""
+        while next_hops := await self._database.transact(partial(retention.next_hops_after, last=last)):
+            some = await self._database.transact(
+                partial(retention.prune, next_hops=next_hops, now=now, keep_days=keep_days, keep_scans=keep_scans)
+            )
+            gone = Pruned(
+                targets=gone.targets + some.targets,
+                probes=gone.probes + some.probes,
+                facts=gone.facts + some.facts,
+                certificates=gone.certificates + some.certificates,
+            )
+            last = next_hops[-1]
+        return gone
+
+    async def next_hops(self) -> tuple[str, ...]:
+        """Every next-hop of which something is known, in the order of their names."""
+        column = tables.target.c
+        wanted = select(column.next_hop).where(column.route_id.is_not(None)).distinct().order_by(column.next_hop)
+        return await self._database.transact(lambda connection: tuple(connection.execute(wanted).scalars()))
 
     async def certificate(self, sha256: str) -> bytes | None:
         """The DER form of a certificate that some scan has seen, by its SHA-256 in hex."""
@@ -217,104 +257,3 @@ class Store:
             return connection.execute(select(der.c.der).where(der.c.sha256 == sha256)).scalar_one_or_none()
 
         return await self._database.transact(work)
-
-
-def _new_id(connection: Connection, statement: Insert) -> int:
-    (id,) = connection.execute(statement).inserted_primary_key or (None,)
-    assert isinstance(id, int), "every table with a new id has an integer key"
-    return id
-
-
-def _scan(connection: Connection, row: Row[Any]) -> Scan:
-    targets = connection.execute(
-        select(tables.target.c.next_hop).where(tables.target.c.scan_id == row.id).order_by(tables.target.c.position)
-    ).scalars()
-    return Scan(
-        id=row.id,
-        started_at=row.started_at,
-        targets=tuple(targets),
-        settings_digest=row.settings_digest,
-        finished_at=row.finished_at,
-    )
-
-
-def _endpoint_id(connection: Connection, scan: Scan, endpoint: Endpoint) -> int:
-    """The row of an endpoint in a scan, made where there is none yet."""
-    column = tables.endpoint.c
-    names = {
-        "scan_id": scan.id,
-        "service": endpoint.service,
-        "host": endpoint.host,
-        "address": endpoint.address,
-        "port": endpoint.port,
-    }
-    found = connection.execute(
-        select(column.id).where(*(column[name] == value for name, value in names.items()))
-    ).scalar_one_or_none()
-    return found if found is not None else _new_id(connection, insert(tables.endpoint).values(**names))
-
-
-def _newest_targets() -> Select[Any]:
-    """One row of `target` for each next-hop: complete before incomplete, then the newest scan."""
-    target, links, endpoint = tables.target, tables.target_endpoint, tables.endpoint
-    incomplete = exists().where(
-        links.c.target_id == target.c.id, links.c.endpoint_id == endpoint.c.id, endpoint.c.facts.is_(None)
-    )
-    ranked = (
-        select(
-            target.c.id,
-            func.row_number()
-            .over(partition_by=target.c.next_hop, order_by=(case((incomplete, 1), else_=0), target.c.scan_id.desc()))
-            .label("rank"),
-        )
-        .where(target.c.route.is_not(None))
-        .subquery()
-    )
-    return (
-        select(target)
-        .join(ranked, ranked.c.id == target.c.id)
-        .where(ranked.c.rank == 1)
-        .order_by(target.c.scan_id.desc(), target.c.position)
-    )
-
-
-def _report(connection: Connection, targets: Sequence[Row[Any]]) -> Report | None:
-    """The document of these rows of `target`. Its time is from the first to the last scan among them, and an
-    endpoint that several of them share is counted once."""
-    if not targets:
-        return None
-    links, endpoint = tables.target_endpoint, tables.endpoint
-    behind: dict[int, list[int]] = {row.id: [] for row in targets}
-    for some in _batches(behind):
-        for link in connection.execute(
-            select(links).where(links.c.target_id.in_(some)).order_by(links.c.target_id, links.c.position)
-        ):
-            behind[link.target_id].append(link.endpoint_id)
-    facts: dict[int, EndpointFacts] = {}
-    for ids in _batches(dict.fromkeys(id for some in behind.values() for id in some)):
-        known = endpoint.c.id.in_(ids), endpoint.c.facts.is_not(None)
-        facts.update((row.id, row.facts) for row in connection.execute(select(endpoint).where(*known)))
-    scans = [
-        row
-        for some in _batches(dict.fromkeys(row.scan_id for row in targets))
-        for row in connection.execute(select(tables.scan).where(tables.scan.c.id.in_(some)))
-    ]
-    return Report(
-        started_at=min(row.started_at for row in scans),
-        targets=tuple(
-            Target(
-                next_hop=row.next_hop,
-                route=row.route,
-                endpoints=tuple(facts[id] for id in behind[row.id] if id in facts),
-            )
-            for row in targets
-        ),
-        connections=sum(seen.connections for seen in facts.values()),
-        elapsed_seconds=sum((row.finished_at - row.started_at).total_seconds() for row in scans if row.finished_at),
-    )
-
-
-def _batches(keys: Iterable[K]) -> Iterator[tuple[K, ...]]:
-    rest = iter(keys)
-    while some := tuple(islice(rest, _AT_ONCE)):
-        yield some

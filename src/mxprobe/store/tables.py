@@ -1,11 +1,16 @@
 """The tables of the store, and how our own types lie in their columns.
 
-    scan ──< target >──< endpoint      (target_endpoint: which endpoints a route leads to, in order)
-    certificate                        (DER by SHA-256; facts name them)
+    scan ──< target >── route ──< route_endpoint >── endpoint     (where each next-hop led, in order)
+      └──< probe >── facts ──< facts_certificate >── certificate  (what was seen at an endpoint)
+             └── endpoint
+    event · memory · due                                          (what a service remembers, by next-hop)
 
-An endpoint is one row a scan, whichever targets lead to it. Its row is there from the moment a route names it;
-its facts follow when it has been probed. So what is still to do after a crash is a query. The schema is made by
-the migrations beside this file; a test holds the two together.
+What does not change from scan to scan is there once, under the SHA-256 of what it says: routes, facts, certificates
+(DER). So an endpoint that has not changed costs a scan one short row of `probe`, whichever targets lead to it. That
+row is there as soon as the endpoint has been probed: what is still to do after a crash is a query. `probe.changes` is
+what of the facts differs from `facts.document` (see `mxprobe.store.content`); `probe.swept` says that all suites were
+asked for one by one, `facts.known` that the state of STARTTLS is known, `route.known` that the DNS gave an answer. The
+schema is made by the migrations beside this file; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -17,6 +22,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 from sqlalchemy import (
+    BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -32,8 +39,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from mxprobe.facts import EndpointFacts
+from mxprobe.facts import EvidenceValue
 from mxprobe.routing.route import Route
+
+Evidence = dict[str, EvidenceValue]
 
 
 class Moment(TypeDecorator[datetime]):
@@ -55,6 +64,19 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Words(TypeDecorator[str]):
+    """A text of whatever a peer said: NUL, which PostgreSQL refuses, and lone surrogates are escaped as in JSON."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value)[1:-1]
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else json.loads(f'"{value}"')
+
+
 class JsonOf(TypeDecorator[Any]):
     """A dataclass of ours as JSON text.
 
@@ -71,13 +93,19 @@ class JsonOf(TypeDecorator[Any]):
         self._adapter = TypeAdapter(kind)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
+        return None if value is None else self.text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else self.read(json.loads(value))
+
+    def text(self, value: Any) -> str:
+        """The value as JSON."""
         # Not in pydantic's JSON mode, which replaces the surrogates in the keys of a dict.
         return json.dumps(self._adapter.dump_python(value), default=to_jsonable_python, separators=(",", ":"))
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else self._adapter.validate_python(json.loads(value))
+    def read(self, document: Any) -> Any:
+        """The value of what `json` made of such a text."""
+        return self._adapter.validate_python(document)
 
 
 metadata = MetaData(
@@ -89,10 +117,13 @@ metadata = MetaData(
     }
 )
 
+Id = Integer().with_variant(BigInteger, "postgresql")
+"""A number that the database gives. SQLite takes an INTEGER, of 64 bits too, for its own number of the row."""
+
 scan = Table(
     "scan",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("started_at", Moment, nullable=False),
     Column("finished_at", Moment),
     Column("settings_digest", String(64), nullable=False),
@@ -101,35 +132,74 @@ scan = Table(
 target = Table(
     "target",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("scan_id", ForeignKey("scan.id", ondelete="CASCADE"), nullable=False),
-    Column("position", Integer, nullable=False),
+    Column("scan_id", Id, ForeignKey("scan.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
     Column("next_hop", Text, nullable=False),
-    Column("route", JsonOf(Route)),
-    UniqueConstraint("scan_id", "next_hop"),
-    Index(None, "next_hop", "scan_id"),
+    Column("route_id", Id, ForeignKey("route.id")),
+    UniqueConstraint("next_hop", "scan_id"),
+    Index(None, "route_id", "scan_id"),
+    sqlite_with_rowid=False,
+)
+
+route = Table(
+    "route",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("known", Boolean, nullable=False),
+    Column("document", JsonOf(Route), nullable=False),
+)
+
+route_endpoint = Table(
+    "route_endpoint",
+    metadata,
+    Column("route_id", Id, ForeignKey("route.id", ondelete="CASCADE"), primary_key=True),
+    Column("endpoint_id", Id, ForeignKey("endpoint.id"), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Index(None, "endpoint_id"),
+    sqlite_with_rowid=False,
 )
 
 endpoint = Table(
     "endpoint",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("scan_id", ForeignKey("scan.id", ondelete="CASCADE"), nullable=False),
-    Column("service", String(8), nullable=False),
+    Column("id", Id, primary_key=True),
     Column("host", String(255), nullable=False),
     Column("address", String(64), nullable=False),
     Column("port", Integer, nullable=False),
-    Column("facts", JsonOf(EndpointFacts)),
-    UniqueConstraint("scan_id", "service", "host", "address", "port"),
+    Column("service", String(8), nullable=False),
+    UniqueConstraint("host", "address", "port", "service"),
 )
 
-target_endpoint = Table(
-    "target_endpoint",
+probe = Table(
+    "probe",
     metadata,
-    Column("target_id", ForeignKey("target.id", ondelete="CASCADE"), primary_key=True),
-    Column("endpoint_id", ForeignKey("endpoint.id", ondelete="CASCADE"), primary_key=True),
-    Column("position", Integer, nullable=False),
-    Index(None, "endpoint_id"),
+    Column("scan_id", Id, ForeignKey("scan.id", ondelete="CASCADE"), primary_key=True),
+    Column("endpoint_id", Id, ForeignKey("endpoint.id"), primary_key=True),
+    Column("facts_id", Id, ForeignKey("facts.id"), nullable=False),
+    Column("swept", Boolean, nullable=False),
+    Column("changes", Text, nullable=False),
+    Index(None, "endpoint_id", "scan_id"),
+    Index(None, "facts_id"),
+    sqlite_with_rowid=False,
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("known", Boolean, nullable=False),
+    Column("document", Text, nullable=False),
+)
+
+facts_certificate = Table(
+    "facts_certificate",
+    metadata,
+    Column("facts_id", Id, ForeignKey("facts.id", ondelete="CASCADE"), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+    Index(None, "sha256"),
+    sqlite_with_rowid=False,
 )
 
 certificate = Table(
@@ -137,4 +207,42 @@ certificate = Table(
     metadata,
     Column("sha256", String(64), primary_key=True),
     Column("der", LargeBinary, nullable=False),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("next_hop", Text, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("item", Words, nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("before", Words),
+    Column("after", Words),
+    Column("summary", Words, nullable=False),
+    Column("evidence", JsonOf(Evidence), nullable=False),
+    Column("source", Words, nullable=False),
+    Index(None, "next_hop", "id"),
+    Index(None, "at"),
+)
+
+memory = Table(
+    "memory",
+    metadata,
+    Column("next_hop", Text, primary_key=True),
+    Column("document", JsonOf(dict[str, Any]), nullable=False),
+)
+
+due = Table(
+    "due",
+    metadata,
+    Column("next_hop", Text, primary_key=True),
+    Column("group", Text, primary_key=True),
+    Column("due_at", Moment, nullable=False),
+    Column("lease_until", Moment),
+    Column("leased_by", Text),
+    Index(None, "due_at"),
 )

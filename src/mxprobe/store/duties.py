@@ -1,0 +1,189 @@
+"""What a service asks of the store: whose turn it is, and a target in one transaction with all that follows from it.
+
+Work is claimed with a lease: whoever dies with it frees it by its time. Two never get the same, and a result is kept
+only for whoever still holds the lease, in the same transaction that says when the next-hop is due again. So each turn
+has one result, whenever a process is killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
+
+from mxprobe.store import tables, writing
+from mxprobe.store.opening import Database
+from mxprobe.store.work import KeptEvent, TargetResult, Work
+
+
+class Duties:
+    """The part of the store that a service needs beside scans."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save_target(
+        self, result: TargetResult, *, work: Work | None = None, next_due: datetime | None = None
+    ) -> bool:
+        """Keep all that a look at a next-hop came to: route, endpoints, memory and events, all or nothing.
+
+        It becomes a finished scan of this one target. With `work`, the next-hop is done with and due again at
+        `next_due` (None: never); if somebody else holds that work by now, nothing is kept, and the answer is False.
+        """
+
+        def save(connection: Connection) -> bool:
+            if work is not None and not _end(connection, work, next_due):
+                return False
+            writing.against_retention(connection)
+            scan_id = writing.add_scan(
+                connection,
+                started_at=result.started_at,
+                finished_at=result.finished_at,
+                settings_digest=result.settings_digest,
+            )
+            route_id = writing.route_id(connection, result.route, tuple(each.endpoint for each in result.endpoints))
+            row = {"scan_id": scan_id, "position": 0, "next_hop": result.next_hop, "route_id": route_id}
+            connection.execute(insert(tables.target), [row])
+            for each in sorted(result.endpoints, key=lambda probed: probed.endpoint):
+                if each.facts is not None:
+                    writing.add_probe(connection, scan_id, each.endpoint, each.facts, each.certificates)
+            if result.memory is not None:
+                _remember(connection, result.next_hop, result.memory)
+            _add_events(connection, result.events)
+            return True
+
+        return await self._database.transact(save)
+
+    async def memory_of(self, next_hop: str) -> Mapping[str, Any] | None:
+        """What was last remembered of a next-hop."""
+        wanted = select(tables.memory.c.document).where(tables.memory.c.next_hop == next_hop)
+        return await self._database.transact(lambda connection: connection.execute(wanted).scalar_one_or_none())
+
+    async def add_events(self, events: Iterable[KeptEvent]) -> None:
+        """Keep events that follow from something else than a look at their next-hop."""
+        events = tuple(events)
+        await self._database.transact(lambda connection: _add_events(connection, events))
+
+    async def events(
+        self, next_hop: str | None = None, *, since: datetime | None = None, after: int = 0, limit: int = 1000
+    ) -> tuple[KeptEvent, ...]:
+        """The first events behind the one with the id `after`, as they were kept; of a next-hop, and since a time."""
+        column = tables.event.c
+        wanted = select(tables.event).where(column.id > after).order_by(column.id).limit(limit)
+        if next_hop is not None:
+            wanted = wanted.where(column.next_hop == next_hop)
+        if since is not None:
+            wanted = wanted.where(column.at >= since)
+
+        def work(connection: Connection) -> tuple[KeptEvent, ...]:
+            return tuple(KeptEvent(**row) for row in connection.execute(wanted).mappings())
+
+        return await self._database.transact(work)
+
+    async def plan(self, group: str, due: Mapping[str, datetime]) -> None:
+        """Say when the next-hops of a group are due: those that are planned already stay as they are, and those that
+        are not of the group any more go."""
+        table = tables.due
+
+        def work(connection: Connection) -> None:
+            planned = set(connection.execute(select(table.c.next_hop).where(table.c.group == group)).scalars())
+            for some in writing.batches(sorted(planned - due.keys())):
+                connection.execute(delete(table).where(table.c.group == group, table.c.next_hop.in_(some)))
+            new = sorted(due.keys() - planned)
+            writing.add_new(
+                connection, table, [{"next_hop": name, "group": group, "due_at": due[name]} for name in new]
+            )
+
+        await self._database.transact(work)
+
+    async def planned(self, group: str) -> dict[str, datetime]:
+        """When each next-hop of a group is due."""
+        table = tables.due
+        wanted = select(table.c.next_hop, table.c.due_at).where(table.c.group == group).order_by(table.c.next_hop)
+        return await self._database.transact(
+            lambda connection: {row.next_hop: row.due_at for row in connection.execute(wanted)}
+        )
+
+    async def claim(self, now: datetime, until: datetime, *, by: str, limit: int) -> tuple[Work, ...]:
+        """Take what is due and nobody has, the longest due first, for oneself until a time."""
+        table = tables.due
+        free = or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
+        wanted = (
+            select(table.c.next_hop, table.c.group, table.c.due_at)
+            .where(table.c.due_at <= now, free)
+            .order_by(table.c.due_at, table.c.next_hop, table.c.group)
+            .limit(limit)
+            .with_for_update(skip_locked=True)  # SQLite, which has no such words, has one writer at a time
+        )
+
+        def work(connection: Connection) -> tuple[Work, ...]:
+            claimed = []
+            for row in connection.execute(wanted).all():
+                key = table.c.next_hop == row.next_hop, table.c.group == row.group
+                connection.execute(update(table).where(*key).values(lease_until=until, leased_by=by))
+                claimed.append(Work(**row._mapping, leased_by=by, lease_until=until))
+            return tuple(claimed)
+
+        return await self._database.transact(work)
+
+    async def renew(self, work: Work, until: datetime) -> Work | None:
+        """Keep work for longer; None when somebody else has it by now."""
+        values = {"lease_until": until}
+        changed = await self._database.transact(lambda connection: _change(connection, work, values))
+        return replace(work, lease_until=until) if changed else None
+
+    async def release(self, work: Work) -> bool:
+        """Give work back, due as it was; False when it was somebody else's by now."""
+        values = {"lease_until": None, "leased_by": None}
+        return await self._database.transact(lambda connection: _change(connection, work, values))
+
+    async def done(self, work: Work, next_due: datetime | None) -> bool:
+        """End work without a result, due again at a time (None: never); False when it was somebody else's by now."""
+        return await self._database.transact(lambda connection: _end(connection, work, next_due))
+
+    async def next_due(self) -> datetime | None:
+        """When the next work can be claimed: it is due then, or a lease on it ends."""
+        table = tables.due
+        # The later of both; the databases have different names for that function.
+        leased = and_(table.c.lease_until.is_not(None), table.c.lease_until > table.c.due_at)
+        free_at = func.min(case((leased, table.c.lease_until), else_=table.c.due_at), type_=tables.Moment())
+        return await self._database.transact(lambda connection: connection.execute(select(free_at)).scalar_one())
+
+
+def _held(work: Work) -> Any:
+    table = tables.due
+    return and_(
+        table.c.next_hop == work.next_hop,
+        table.c.group == work.group,
+        table.c.leased_by == work.leased_by,
+        table.c.lease_until == work.lease_until,
+    )
+
+
+def _change(connection: Connection, work: Work, values: Mapping[str, Any]) -> bool:
+    return connection.execute(update(tables.due).where(_held(work)).values(**values)).rowcount == 1
+
+
+def _end(connection: Connection, work: Work, next_due: datetime | None) -> bool:
+    if next_due is None:
+        return connection.execute(delete(tables.due).where(_held(work))).rowcount == 1
+    return _change(connection, work, {"due_at": next_due, "lease_until": None, "leased_by": None})
+
+
+def _remember(connection: Connection, next_hop: str, memory: Mapping[str, Any]) -> None:
+    table = tables.memory
+    values = {"document": dict(memory)}
+    if not connection.execute(update(table).where(table.c.next_hop == next_hop).values(**values)).rowcount:
+        connection.execute(insert(table), [{"next_hop": next_hop, **values}])
+
+
+def _add_events(connection: Connection, events: tuple[KeptEvent, ...]) -> None:
+    names = [field.name for field in fields(KeptEvent) if field.name != "id"]
+    rows = [{name: getattr(each, name) for name in names} for each in events]
+    for row in rows:
+        row["evidence"] = dict(row["evidence"])
+    if rows:
+        connection.execute(insert(tables.event), rows)
