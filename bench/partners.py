@@ -55,9 +55,12 @@ def make_store(path: Path, facts: str, *, partners: int, kinds: int) -> None:
             route |= {"canonical_name": None, "error": None}
             seen = originals[number % kinds].replace("mx.example.org", host).replace("127.0.0.1", address)
             seen = seen.replace('"sha256":"', f'"sha256":"{number:08x}')
-            connection.execute("INSERT INTO target VALUES (?, 1, ?, ?, ?)", (number, number, domain, json.dumps(route)))
-            connection.execute("INSERT INTO endpoint VALUES (?, 1, 'smtp', ?, ?, 25, ?)", (number, host, address, seen))
-            connection.execute("INSERT INTO target_endpoint VALUES (?, ?, 0)", (number, number))
+            connection.execute("INSERT INTO route VALUES (?, ?, 1, ?)", (number, f"{number:064x}", json.dumps(route)))
+            connection.execute("INSERT INTO target VALUES (1, ?, ?, ?)", (number, domain, number))
+            connection.execute("INSERT INTO endpoint VALUES (?, ?, ?, 25, 'smtp')", (number, host, address))
+            connection.execute("INSERT INTO route_endpoint VALUES (?, ?, 0)", (number, number))
+            connection.execute("INSERT INTO facts VALUES (?, ?, 1, ?)", (number, f"{number:064x}", seen))
+            connection.execute("INSERT INTO probe VALUES (1, ?, ?, 0, '[0,1,1.0]')", (number, number))
         connection.commit()
 
 

@@ -37,6 +37,7 @@ from mxprobe.trust.certificate import Certificate
 from mxprobe.trust.names import NameMatch
 from mxprobe.trust.verification import Verification, VerifyStep
 from mxprobe.verdict.outbound import Partner, PartnerServer
+from servers.postgresql import Postgresql
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ENDPOINT = Endpoint(host="mx.example", address="192.0.2.1", port=25)
@@ -303,7 +304,7 @@ async def test_what_is_no_store_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(NewerDatabase, match="9999"):
         list(partners(url_of(newer)))
     with pytest.raises(StoreError, match="not a database"):
-        list(partners("postgresql://x"))
+        list(partners("mysql://x"))
 
 
 async def test_nothing_is_written_and_nothing_left_behind(tmp_path: Path) -> None:
@@ -313,3 +314,36 @@ async def test_nothing_is_written_and_nothing_left_behind(tmp_path: Path) -> Non
     list(partners(url_of(path)))
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["mxprobe.db"]
+
+
+# On a server
+
+
+async def test_partners_on_a_server_are_read_as_those_in_a_file(tmp_path: Path, postgresql_server: Postgresql) -> None:
+    urls = (url_of(tmp_path / "mxprobe.db"), postgresql_server.url(postgresql_server.new_database()))
+    known = facts(
+        protocols={"TLSv1.2": ProtocolFacts(state="accepted", complete=True)},
+        certificates=(Certificate(sha256="ab" * 32, key="RSA 2048"),),
+    )
+    for url in urls:
+        async with open_store(url) as store:
+            scan = await store.start_scan(NOW, ("a.example", "b.example", "c.example"), "digest")
+            for name in ("a.example", "b.example"):
+                await store.save_route(scan, name, route("192.0.2.1", "192.0.2.2"), (OTHER, ENDPOINT))
+            await store.save_endpoint(scan, ENDPOINT, known, {})
+    in_file, on_server = (list(partners(url, trust=True)) for url in urls)
+    assert on_server == in_file
+    assert [partner.next_hop for partner in on_server] == ["a.example", "b.example"]
+
+
+def test_a_server_that_cannot_be_read_is_told_in_one_line(postgresql_server: Postgresql) -> None:
+    name = postgresql_server.new_database()
+    for url, problem in (
+        (postgresql_server.url(name), "the database is empty"),
+        (postgresql_server.url("nothing"), 'database "nothing" does not exist'),
+        (postgresql_server.tcp_url(name, "owner", "s3cret"), "password authentication failed"),
+        ("postgresql://", "not a database"),
+    ):
+        with pytest.raises(StoreError, match=problem) as caught:
+            list(partners(url))
+        assert "s3cret" not in str(caught.value)

@@ -335,3 +335,11 @@ async def test_what_the_user_has_to_mend_stops_the_scan_and_is_raised_as_it_is(t
     peers.failing = {"192.0.2.2": ResolverError("there is no name server")}
     with pytest.raises(ResolverError, match="there is no name server"):
         await scanned(configured(tmp_path), store, peers)
+
+
+async def test_a_scan_lets_go_of_what_the_store_need_not_keep(tmp_path: Path, store: Store) -> None:
+    configuration = configured(tmp_path, CONFIGURATION + "[store]\nkeep_scans = 2\nkeep_days = 400\n")
+    for day in range(4):
+        await scanned(configuration, store, Peers(), at=NOW + timedelta(days=day))
+    kept = [each.started_at async for each in store.past("a.example")]
+    assert kept == [NOW + timedelta(days=2), NOW + timedelta(days=3)]

@@ -32,6 +32,7 @@ from mxprobe.cli.option_types import (
     PerProviderPerMinute,
     Plan,
     Require,
+    StoreUrl,
     Timeout,
     Verbose,
     VerifyDepth,
@@ -171,14 +172,60 @@ def show(
         list[str] | None, typer.Argument(metavar="[NEXT_HOP]...", help="As they were scanned.")
     ] = None,
     config: ConfigurationFile = Path("probes.toml"),
-    store: Annotated[str | None, typer.Option(metavar="URL", help="The store, like sqlite:///mxprobe.db.")] = None,
+    store: StoreUrl = None,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="As it was known, and judged, at this time.")] = None,
     output: Format = "text",
     verbose: Verbose = False,
 ) -> None:
     """Show what the store knows, judged as of now; without a next-hop, all of it."""
     from mxprobe.cli import show as command
 
-    raise typer.Exit(command.show(tuple(next_hops or ()), config, store, output, verbose=verbose))
+    raise typer.Exit(command.show(tuple(next_hops or ()), config, store, output, verbose=verbose, at=at))
+
+
+@app.command()
+def history(
+    next_hop: Annotated[str, typer.Argument(metavar="NEXT_HOP", help="As it was scanned.")],
+    config: ConfigurationFile = Path("probes.toml"),
+    store: StoreUrl = None,
+    output: Format = "text",
+) -> None:
+    """Show what changed at a next-hop from scan to scan, a line each."""
+    from mxprobe.cli import history as command
+
+    raise typer.Exit(command.history(next_hop, config, store, output))
+
+
+@app.command()
+def diff(
+    next_hop: Annotated[str, typer.Argument(metavar="NEXT_HOP", help="As it was scanned.")],
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="The last known state by then; else the one before.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="The last known state by then.")] = None,
+    config: ConfigurationFile = Path("probes.toml"),
+    store: StoreUrl = None,
+    output: Format = "text",
+) -> None:
+    """Show what is different between two known states of a next-hop."""
+    from mxprobe.cli import history as command
+
+    raise typer.Exit(command.diff(next_hop, config, store, output, since, until))
+
+
+@app.command()
+def export(
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Only scans that began then or later.")] = None,
+    config: ConfigurationFile = Path("probes.toml"),
+    store: StoreUrl = None,
+    output: Annotated[
+        str, typer.Option("--format", "-f", metavar="ndjson|json", help="A line for each target, or one document.")
+    ] = "ndjson",
+) -> None:
+    """Write all that the store holds, scan after scan, as JSON."""
+    from mxprobe.cli import export as command
+
+    raise typer.Exit(command.export(config, store, output, since))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from pathlib import Path
 from mxprobe.cli.running import run_async
 from mxprobe.errors import InvalidSetting, MxprobeError
 from mxprobe.facts import EndpointFacts
+from mxprobe.store.location import without_password
 from mxprobe.terms import NextHop, host_name
 from mxprobe.verdict.baseline import Baseline
 from mxprobe.verdict.rules import endpoint_name
@@ -78,7 +79,7 @@ async def _stored(url: str, hops: tuple[NextHop, ...]) -> Baseline:
     names = _scanned_as(url, hops)
     async with open_store(url, read_only=True) as store:
         report = await store.latest(names) if names else None
-    return Baseline(name=url, targets=report.targets if report else ())
+    return Baseline(name=without_password(url), targets=report.targets if report else ())
 
 
 def _scanned_as(url: str, hops: tuple[NextHop, ...]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from mxprobe.cli.check_paper import remarks
 from mxprobe.cli.outbound_demands import Demands
 from mxprobe.cli.postfix_files import postfix_on_paper
 from mxprobe.errors import InvalidSetting, StoreError
+from mxprobe.store.location import without_password
 from mxprobe.store.partners import partners
 from mxprobe.verdict.checks import Check, CheckReport
 from mxprobe.verdict.outbound import Delivery, Partner, Simulations, delivery, present
@@ -55,8 +56,8 @@ def check_outbound(request: Request) -> CheckReport:
             sessions[found.protocol, found.suite] += 1
         checks.append(partner_check(partner.next_hop, found, baseline(partner), compared=compared))
     if not checks:
-        raise StoreError(f"{url}: nothing was scanned yet; run: mxprobe scan")
-    subject = f"{paper}, {url}"
+        raise StoreError(f"{without_password(url)}: nothing was scanned yet; run: mxprobe scan")
+    subject = f"{paper}, {without_password(url)}"
     first = [summary_check(subject, outcomes, sessions), *demands.hole(subject)]
     first += demands.notes(subject)
     first += remarks(paper, subject)
@@ -90,7 +91,7 @@ def _wanted(found: Iterator[Partner], next_hops: tuple[str, ...], url: str) -> I
             missing.pop(partner.next_hop, None)
             yield partner
     if missing:
-        raise StoreError(f"{url}: never scanned: {', '.join(missing)}")
+        raise StoreError(f"{without_password(url)}: never scanned: {', '.join(missing)}")
 
 
 def _store(request: Request) -> str:

@@ -9,6 +9,7 @@ import typer
 
 Format = Annotated[str, typer.Option("--format", "-f", metavar="text|json|ndjson", help="How results are printed.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also what is well, with evidence and sources.")]
+StoreUrl = Annotated[str | None, typer.Option("--store", metavar="URL", help="The store, like sqlite:///mxprobe.db.")]
 ConfigurationFile = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration.")]
 
 Plan = Annotated[bool, typer.Option("--plan", help="Only say how many connections it would take.")]

@@ -12,7 +12,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -21,12 +21,13 @@ from operator import itemgetter
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Protocol as Interface
 from urllib.parse import quote
 
-from mxprobe.errors import NewerDatabase, StoreError
+from mxprobe.errors import EmptyDatabase, NewerDatabase, StoreError
 from mxprobe.facts import EndpointFacts, ProtocolFacts, Suite
 from mxprobe.routing.route import Route
-from mxprobe.store.location import sqlite_path
+from mxprobe.store.location import is_postgresql, sqlite_path, without_password
 from mxprobe.terms import PROTOCOLS, Endpoint, Protocol
 from mxprobe.trust.certificate import Certificate
 from mxprobe.verdict.outbound import Partner, PartnerServer
@@ -37,10 +38,18 @@ memory."""
 
 _BUSY_SECONDS = 30.0
 
+SERVER_SECONDS = 10
+"""How long a PostgreSQL server may take to answer."""
+
 _MIGRATIONS = Path(__file__).with_name("migrations") / "versions"
 
 # As `results.Store.latest` has it: of each next-hop the complete before the incomplete, then the newest scan. Facts are
 # not among it, so that nothing large is sorted.
+_TABLES = {
+    True: "SELECT name FROM sqlite_master WHERE type = 'table'",
+    False: "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()",
+}
+"""The names of all tables, in SQLite and on a server."""
 _PARTNERS = """
     WITH ranked AS (
         SELECT scan_id, position, next_hop, route_id, row_number() OVER (PARTITION BY next_hop ORDER BY EXISTS (
@@ -74,19 +83,55 @@ def partners(url: str, *, trust: bool = False) -> Iterator[Partner]:
         NewerDatabase: a newer mxprobe wrote it.
         StoreError: it cannot be opened or read, or is no database of mxprobe.
     """
+    connected = _on_server if is_postgresql(url) else _in_file
+    shown = without_password(url)
+    try:
+        with connected(url) as connection:
+            _check_schema(connection, shown)
+            yield from _Reading(connection, trust=trust).partners()
+    except sqlite3.Error as error:
+        raise StoreError(f"{shown}: {_one_line(error)}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(f"{shown}: what it holds cannot be read ({type(error).__name__}: {error})") from error
+
+
+class _Connection(Interface):
+    """What both kinds of database have in common here. A parameter is a question mark."""
+
+    def execute(self, statement: str, parameters: tuple[object, ...] = ..., /) -> Any: ...
+
+
+@contextmanager
+def _in_file(url: str) -> Iterator[_Connection]:
     path = sqlite_path(url)
     if path.is_dir():
         raise StoreError(f"{url}: {path} is a directory")
     if not path.exists():
-        raise StoreError(f"{url}: there is no such database; mxprobe scan makes it")
+        raise EmptyDatabase(f"{url}: there is no such database; mxprobe scan makes it")
+    with closing(_connected(path)) as connection:
+        yield connection
+
+
+@contextmanager
+def _on_server(url: str) -> Iterator[_Connection]:
     try:
-        with closing(_connected(path)) as connection:
-            _check_schema(connection, url)
-            yield from _Reading(connection, trust=trust).partners()
-    except sqlite3.Error as error:
-        raise StoreError(f"{url}: {_one_line(error)}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StoreError(f"{url}: what it holds cannot be read ({type(error).__name__}: {error})") from error
+        import psycopg
+    except ImportError as error:
+        raise StoreError(f"PostgreSQL needs its driver: pip install 'mxprobe[postgresql]' ({error})") from error
+
+    class Server:
+        def execute(self, statement: str, parameters: tuple[object, ...] = ()) -> Any:
+            return connection.execute(statement.replace("?", "%s").encode(), parameters)
+
+    try:
+        with psycopg.connect(url, connect_timeout=SERVER_SECONDS) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            yield Server()
+    except psycopg.Error as error:
+        from mxprobe.store.postgresql import error_words
+
+        raise StoreError(f"{without_password(url)}: {error_words(error)}") from error
 
 
 def _connected(path: Path) -> sqlite3.Connection:
@@ -98,12 +143,12 @@ def _connected(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check_schema(connection: sqlite3.Connection, url: str) -> None:
-    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+def _check_schema(connection: _Connection, url: str) -> None:
+    names = {name for (name,) in connection.execute(_TABLES[isinstance(connection, sqlite3.Connection)])}
     if "alembic_version" not in names:
         if names:
             raise StoreError(f"{url}: this is a database, but not one of mxprobe")
-        raise StoreError(f"{url}: the database is empty; mxprobe scan fills it")
+        raise EmptyDatabase(f"{url}: the database is empty; mxprobe scan fills it")
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     known, newest = _revisions()
     if row is None or row[0] not in known:
@@ -156,7 +201,7 @@ _KEY = re.compile(r'"key":"([^"\\]*)"')
 class _Reading:
     """Decodes rows, and remembers what it has decoded."""
 
-    def __init__(self, connection: sqlite3.Connection, *, trust: bool) -> None:
+    def __init__(self, connection: _Connection, *, trust: bool) -> None:
         self._connection = connection
         self._trust = trust
         self._kinds: dict[tuple[object, ...], tuple[int, EndpointFacts]] = {}

@@ -84,12 +84,17 @@ class Postgresql:
         return isinstance(error, psycopg.Error) and error.sqlstate in _PASSING
 
     def words(self, error: BaseException) -> str:
-        """What an error says in one line, without what is said before each."""
-        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
-            return "the database was opened for reading and cannot be written"
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        said = said.removeprefix("connection failed: ").removeprefix("connection is bad: ")
-        return re.sub(r"^(connection to server .*?) failed: (FATAL: +)?", r"\1: ", said)
+        """What an error of the database says in one line."""
+        return error_words(error)
+
+
+def error_words(error: BaseException) -> str:
+    """What an error of the server, or on the way to it, says in one line, without what is said before each."""
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return "the database was opened for reading and cannot be written"
+    said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    said = said.removeprefix("connection failed: ").removeprefix("connection is bad: ")
+    return re.sub(r"^(connection to server .*?) failed: (FATAL: +)?", r"\1: ", said)
 
 
 def _options(*, read_only: bool) -> dict[str, Any]:

@@ -61,8 +61,9 @@ def incomplete() -> Any:
     return exists().where(links.c.route_id == target.c.route_id, ~probed).correlate(target)
 
 
-def newest_targets(at: datetime | None = None) -> Select[Any]:
-    """One row of `target` for each next-hop: complete before incomplete, then the newest scan, begun by `at`."""
+def newest_targets(at: datetime | None = None, next_hops: tuple[str, ...] | None = None) -> Select[Any]:
+    """One row of `target` for each next-hop (of these): complete before incomplete, then the newest scan, begun by
+    `at`."""
     target, scan = tables.target, tables.scan
     order = (case((incomplete(), 1), else_=0), scan.c.started_at.desc(), target.c.scan_id.desc())
     ranked = (
@@ -72,7 +73,11 @@ def newest_targets(at: datetime | None = None) -> Select[Any]:
             func.row_number().over(partition_by=target.c.next_hop, order_by=order).label("rank"),
         )
         .join(scan, scan.c.id == target.c.scan_id)
-        .where(target.c.route_id.is_not(None), *(() if at is None else (scan.c.started_at <= at,)))
+        .where(
+            target.c.route_id.is_not(None),
+            *(() if at is None else (scan.c.started_at <= at,)),
+            *(() if next_hops is None else (target.c.next_hop.in_(next_hops),)),
+        )
         .subquery()
     )
     same = and_(ranked.c.scan_id == target.c.scan_id, ranked.c.position == target.c.position)

@@ -175,11 +175,14 @@ class Store(Duties):
         """
 
         def work(connection: Connection) -> Report | None:
-            rows = connection.execute(reading.newest_targets(at)).all()
-            if next_hops is not None:
-                by_name = {row.next_hop: row for row in rows}
-                rows = [by_name[text] for text in dict.fromkeys(next_hops) if text in by_name]
-            return reading.report(connection, rows)
+            if next_hops is None:
+                return reading.report(connection, connection.execute(reading.newest_targets(at)).all())
+            by_name = {
+                row.next_hop: row
+                for some in writing.batches(dict.fromkeys(next_hops))
+                for row in connection.execute(reading.newest_targets(at, some))
+            }
+            return reading.report(connection, [by_name[text] for text in dict.fromkeys(next_hops) if text in by_name])
 
         return await self._database.transact(work)
 

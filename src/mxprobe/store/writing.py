@@ -22,6 +22,7 @@ K = TypeVar("K")
 AT_ONCE = 400
 """Ids, or pairs of them, in one IN list; SQLite allows 999 parameters where it is old."""
 
+_ROUTE = tables.JsonOf(Route)
 _RETENTION_LOCK = 0x6D78707270756E65
 
 
@@ -56,7 +57,7 @@ def add_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) ->
 
 def route_id(connection: Connection, route: Route, endpoints: tuple[Endpoint, ...]) -> int:
     """The row of a route that leads to these endpoints, in order; made where there is none yet."""
-    document = json.dumps([tables.JsonOf(Route).text(route), [astuple(each) for each in endpoints]])
+    document = json.dumps([_ROUTE.text(route), [astuple(each) for each in endpoints]])
     sha256 = hashlib.sha256(document.encode()).hexdigest()
     table = tables.route
     wanted = select(table.c.id).where(table.c.sha256 == sha256)

@@ -84,7 +84,7 @@ def remember(
         known[aspect], told = _left(aspect, known[aspect], now, settings)
         found += told
     for aspect in gone.forgotten:
-        found += _forgotten(aspect, known.pop(aspect), now)
+        found += _forgotten(aspect, known.pop(aspect))
     events = tuple(
         Event(
             kind=each.kind,
@@ -143,6 +143,8 @@ class _Elsewhere:
         names = sorted(beside)
         return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
+
+_SET_FOR_GOOD: tuple[AspectKind, ...] = ("version", "suites")
 
 Told = tuple[Difference, ...]
 
@@ -289,22 +291,28 @@ def _with_the_unknown(told: Told, seen: Seen, unknown_since: datetime | None) ->
 
 
 def _left(aspect: Aspect, before: Remembered, now: datetime, settings: NoticeSettings) -> tuple[Remembered, Told]:
-    """An endpoint or host that the DNS no longer names: what was wrong with it is over, and news if it comes back."""
-    if before.flaps or not (before.open or before.unknown_told):
+    """An endpoint or host that the DNS no longer names: what was wrong with it is over, and news if it comes back.
+
+    What its versions and suites came to stays: an address may be away for a day, and TLS 1.0 is gone for good.
+    """
+    ends = before.open if aspect.kind not in _SET_FOR_GOOD else ""
+    if before.flaps or not (ends or before.unknown_told):
         return before, ()
-    after = replace(before, unknown_since=None, unknown_told=False, open="", good=None)
-    ended = _recovered(aspect, None, before.open or "unknown-for-long", _no_longer_named(aspect))
-    if not before.open or before.good is None or aspect.kind in (*SETS, NEVER_FLAPS):
+    after = replace(before, unknown_since=None, unknown_told=False)
+    ended = _recovered(aspect, None, ends or "unknown-for-long", _no_longer_named(aspect))
+    if not ends:
         return after, (ended,)
+    if aspect.kind not in GOOD:
+        return replace(after, open="", good=None), (ended,)
     # What was less than elsewhere from the first is again held against that.
-    good = None if before.open == "weaker-endpoint" else before.good
-    counted = replace(after, value=good, since=now, open=before.open, good=before.good)
-    return _counted(counted, (ended,), before.value, now, settings)
+    good = None if ends == "weaker-endpoint" else before.good
+    return _counted(replace(after, value=good, since=now), (ended,), before.value, now, settings)
 
 
-def _forgotten(aspect: Aspect, before: Remembered, now: datetime) -> Iterator[Difference]:
-    if before.flaps or before.open or before.unknown_told:
-        kind = "flapping" if before.flaps else before.open or "unknown-for-long"
+def _forgotten(aspect: Aspect, before: Remembered) -> Iterator[Difference]:
+    ends = before.open if aspect.kind not in _SET_FOR_GOOD else ""
+    if before.flaps or ends or before.unknown_told:
+        kind = "flapping" if before.flaps else ends or "unknown-for-long"
         yield _recovered(aspect, None, kind, _no_longer_named(aspect))
 
 

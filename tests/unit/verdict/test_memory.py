@@ -356,6 +356,14 @@ def test_what_was_wrong_with_an_endpoint_is_over_when_the_dns_no_longer_names_it
     ]
 
 
+def test_a_version_that_is_gone_is_not_told_again_when_its_address_comes_back() -> None:
+    version = Aspect(kind="version", endpoint=E2, item="TLSv1")
+    both, less = addresses("192.0.2.1", "192.0.2.2"), addresses("192.0.2.1")
+    there = (*both, *one(version, "refused"))
+    _, events = run([(*both, *one(version, "accepted")), there, less, there])
+    assert [event.kind for event in events if event.aspect == version] == ["version-gone"]
+
+
 @pytest.mark.parametrize("dns", [(), one(MAIL, None), one(Aspect(kind="addresses", item="mx1.example.test"), None)])
 def test_where_the_dns_does_not_answer_nobody_is_gone(dns: Observation) -> None:
     memory, events = run([(*addresses("192.0.2.1"), *at(E1, "works")), at(E1, "none"), dns])
