@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mxprobe.cli.running import run_async
-from mxprobe.errors import InvalidSetting, MxprobeError
+from mxprobe.errors import InvalidSetting, MxprobeError, StoreError
 from mxprobe.facts import EndpointFacts
 from mxprobe.terms import NextHop, host_name
 from mxprobe.verdict.baseline import Baseline
@@ -67,9 +67,12 @@ def baseline_of_store(url: str, hops: Iterable[NextHop]) -> Baseline:
     It may know nothing of them: that is unknown, and nothing to mend.
 
     Raises:
-        StoreError: it cannot be opened.
+        InvalidSetting: it cannot be opened.
     """
-    return run_async(_stored(url, tuple(hops)))
+    try:
+        return run_async(_stored(url, tuple(hops)))
+    except StoreError as error:
+        raise InvalidSetting("--baseline-store", str(error)) from error
 
 
 async def _stored(url: str, hops: tuple[NextHop, ...]) -> Baseline:

@@ -18,6 +18,7 @@ from mxprobe.cli.probing_options import probe_settings, settings_over
 from mxprobe.cli.running import run_async
 from mxprobe.cli.scan import settings_of
 from mxprobe.errors import InvalidSetting
+from mxprobe.facts import Target
 from mxprobe.mta.profile import Profile
 from mxprobe.probing.prober import TargetProbe
 from mxprobe.probing.settings import ProbeSettings

@@ -231,14 +231,17 @@ def accepted_suites(
     accepted: dict[Protocol, tuple[int, ...]] = {}
     known = catalogue(settings.openssl)
     for protocol in settings.enabled:
+        groups = settings.groups_for((protocol,))
         if protocol == "TLSv1.3":
             # is_tls13_capable(): without a key that TLS 1.3 can sign with, it is not spoken.
-            found = at_level(settings.ciphersuites, settings.level, settings.openssl) if kinds - {"DSA"} else ()
+            capable = bool(kinds - {"DSA"} and groups)
+            found = at_level(settings.ciphersuites, settings.level, settings.openssl) if capable else ()
         else:
+            curves = ecdhe and bool(groups)
             found = tuple(
                 number
                 for number in usable(settings.suites, protocol, settings.level, settings.openssl, server=True)
-                if _served(known[number], protocol, kinds, ecdhe, dhe)
+                if _served(known[number], protocol, kinds, curves, dhe)
             )
         if found:
             accepted[protocol] = found

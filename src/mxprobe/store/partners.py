@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, fields, is_dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 from urllib.parse import quote
 
 from mxprobe.errors import NewerDatabase, StoreError
@@ -144,6 +144,7 @@ _BEFORE = {
 }
 _BEHIND = {"features": "quirks", "quirks": "certificate_kinds", "certificate_kinds": "sweep"}
 _LARGE = ("groups", "schemes", "dh", "families")
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 _KEY = re.compile(r'"key":"([^"\\]*)"')
 
 
@@ -154,8 +155,7 @@ class _Reading:
         self._connection = connection
         self._trust = trust
         self._kinds: dict[tuple[object, ...], tuple[int, EndpointFacts]] = {}
-        self._versions: dict[str, tuple[int, ProtocolFacts]] = {}
-        self._alike: dict[tuple[str, ...], tuple[int, ProtocolFacts]] = {}
+        self._decoded: dict[str, ProtocolFacts] = {}
         self._suites: dict[str, Suite] = {}
         self._parts: dict[tuple[str, str], Any] = {}
         self._numbers = 0
@@ -189,9 +189,8 @@ class _Reading:
         keys = tuple(_KEY.findall(pieces["certificates"]))
         named = pieces["server_name"] != "null"
         starttls = pieces["starttls"].partition(',"reply":')[0].removesuffix("}") + "}"
-        versions = self._protocols(pieces["protocols"])
-        others = {name: pieces[name] for name in _TLS}
-        known = (named, starttls, *keys, *((name, version[0]) for name, version in versions.items()), *others.values())
+        versions = _versions(pieces["protocols"])
+        known = named, starttls, keys, *versions.items(), *[pieces[name] for name in _TLS]
         found = self._kinds.get(known)
         if found is None:
             facts = EndpointFacts(
@@ -199,11 +198,12 @@ class _Reading:
                 address="",
                 port=0,
                 server_name="" if named else None,
-                started_at=datetime.fromtimestamp(0, UTC),
+                started_at=_LONG_AGO,
                 starttls=self._part(EndpointFacts, "starttls", starttls),
-                protocols={name: version[1] for name, version in versions.items()},
-                certificates=tuple(Certificate(sha256="", key=key) for key in keys),
-                **{name: self._part(EndpointFacts, name, text) for name, text in others.items()},
+                # Of a server that takes a new version, older ones are hardly ever looked at.
+                protocols=cast(dict[Protocol, ProtocolFacts], _Versions(versions, self._version)),
+                certificates=_certificates(keys),
+                **{name: self._part(EndpointFacts, name, pieces[name]) for name in _TLS},
             )
             found = self._number(), facts
             _keep(self._kinds, known, found)
@@ -219,54 +219,73 @@ class _Reading:
             _keep(self._parts, known, _decoder_of(kind, name)(json.loads(text)))
         return self._parts[known]
 
-    def _protocols(self, text: str) -> dict[Protocol, tuple[int, ProtocolFacts]]:
-        """Each version with a number that is the same for what is equal."""
-        places = sorted((place, name) for name in PROTOCOLS if (place := text.find(f'"{name}":{{"state":')) >= 0)
-        ends = [place - 1 for place, _ in places[1:]] + [len(text) - 1]
-        return {
-            name: self._version(text[place + len(name) + 3 : end])
-            for (place, name), end in zip(places, ends, strict=False)
-        }
-
-    def _version(self, text: str) -> tuple[int, ProtocolFacts]:
-        found = self._versions.get(text)
+    def _version(self, text: str) -> ProtocolFacts:
+        found = self._decoded.get(text)
         if found is None:
             found = self._version_of_parts(text)
-            _keep(self._versions, text, found)
+            _keep(self._decoded, text, found)
         return found
 
-    def _version_of_parts(self, text: str) -> tuple[int, ProtocolFacts]:
+    def _version_of_parts(self, text: str) -> ProtocolFacts:
         """One version, put together of parts that others have too. One that is written in another way is by itself."""
         start, begin, rest = text.partition(',"suites":[')
         suites, end, rest = rest.partition('],"order":')
-        order, hellos, undecided = rest.partition(',"hellos":')
-        places = [undecided.find(f',"{name}":') for name in ("undecided", *_LARGE)]
-        if not (begin and end and hellos) or -1 in places or sorted(places) != places:
-            return self._number(), decoder(ProtocolFacts)(json.loads(text))
-        alike = start, suites, order, undecided[places[0] :]
-        found = self._alike.get(alike)
-        if found is None:
-            small = json.loads(f'{start},"order":{order}{undecided[places[0] : places[1]]}}}')
-            parts = zip(_LARGE, places[1:], [*places[2:], len(undecided) - 1], strict=True)
-            found = (
-                self._number(),
-                ProtocolFacts(
-                    **small | {"undecided": tuple(small["undecided"])},
-                    suites=tuple([self._suites.get(each) or self._suite(each) for each in suites.split("},{") if each]),
-                    **{
-                        name: self._part(ProtocolFacts, name, undecided[at + len(name) + 4 : to])
-                        for name, at, to in parts
-                    },
-                ),
-            )
-            _keep(self._alike, alike, found)
-        return found
+        places = [rest.find(f',"{name}":') for name in ("undecided", *_LARGE)]
+        if not (begin and end) or -1 in places or sorted(places) != places:
+            return cast(ProtocolFacts, decoder(ProtocolFacts)(json.loads(text)))
+        small = json.loads(f'{start},"order":{rest[: places[1]]}}}')
+        parts = zip(_LARGE, places[1:], [*places[2:], len(rest) - 1], strict=True)
+        return ProtocolFacts(
+            **small | {"undecided": tuple(small["undecided"])},
+            suites=tuple([self._suites.get(each) or self._suite(each) for each in suites.split("},{") if each]),
+            **{name: self._part(ProtocolFacts, name, rest[at + len(name) + 4 : to]) for name, at, to in parts},
+        )
 
     def _suite(self, text: str) -> Suite:
         """A suite, of which our own names and numbers are all that there is."""
         found: Suite = decoder(Suite)(json.loads("{" + text.removeprefix("{").removesuffix("}") + "}"))
         _keep(self._suites, text, found)
         return found
+
+
+class _Versions(Mapping[Protocol, ProtocolFacts]):
+    """The versions of one server, each decoded when it is looked at."""
+
+    def __init__(self, texts: Mapping[Protocol, str], decode: Callable[[str], ProtocolFacts]) -> None:
+        self._texts = texts
+        self._decode = decode
+
+    def __getitem__(self, protocol: Protocol) -> ProtocolFacts:
+        return self._decode(self._texts[protocol])
+
+    def __iter__(self) -> Iterator[Protocol]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def get(self, protocol: Protocol, default: Any = None) -> Any:  # type: ignore[override]
+        """As of any mapping, but quick."""
+        text = self._texts.get(protocol)
+        return default if text is None else self._decode(text)
+
+
+def _versions(text: str) -> dict[Protocol, str]:
+    """The JSON of each version. How many hellos it took says nothing of the server, and is left out."""
+    places = sorted((place, name) for name in PROTOCOLS if (place := text.find(f'"{name}":{{"state":')) >= 0)
+    ends = [place - 1 for place, _ in places[1:]] + [len(text) - 1]
+    found: dict[Protocol, str] = {}
+    for (place, name), end in zip(places, ends, strict=True):
+        start = place + len(name) + 3
+        hellos = text.find(',"hellos":', start, end)
+        behind = text.find(",", hellos + 1, end)
+        found[name] = text[start:hellos] + text[behind:end] if 0 <= hellos < behind else text[start:end]
+    return found
+
+
+@lru_cache(maxsize=MAX_ALIKE)
+def _certificates(keys: tuple[str, ...]) -> tuple[Certificate, ...]:
+    return tuple(Certificate(sha256="", key=key) for key in keys)
 
 
 def _keep(kept: dict[Any, Any], key: Any, value: Any) -> None:

@@ -28,7 +28,7 @@ from mxprobe.verdict.suite_fit import (
     no_group,
     no_scheme,
     offered_suites,
-    suite_fit,
+    suite_fits,
 )
 from mxprobe.verdict.suite_fit import Obstacle as Obstacle
 
@@ -51,7 +51,7 @@ class Found:
 def choice_before_tls13(sent: Sent, server: ServerVersion) -> Found:
     """What a server chooses in SSLv2 to TLS 1.2."""
     offered = offered_suites(sent)
-    fits = [suite_fit(number, sent, server) for number in offered]
+    fits = suite_fits(sent, server)
     possible = [fit for fit in fits if fit.state != "no"]
     if not possible:
         stage = max((fit.stage for fit in fits), default=0)
@@ -80,7 +80,7 @@ def choice_before_tls13(sent: Sent, server: ServerVersion) -> Found:
 def choice_in_tls13(sent: Sent, server: ServerVersion) -> Found:
     """What a server chooses in TLS 1.3. It goes back to no older version if it cannot (RFC 8446 §4.1.1)."""
     offered = offered_suites(sent)
-    states = {number: server.takes_suite(number) for number in offered}
+    states = server.takes_suites(offered)
     possible = [Fit(number, state) for number, state in states.items() if state != "no"]
     if not possible:
         return Found(state="no", obstacle="suite", reason=_no_suite(offered, server))

@@ -223,19 +223,19 @@ def _newest_of(heard: list[Protocol], mine: list[Protocol], sent: Sent, facts: E
 def _fails_on_newer(protocol: Protocol, mine: list[Protocol], facts: EndpointFacts) -> str:
     """Why a hello that also offers something newer may fail where one for this version alone does not.
 
-    So it was with OpenSSL's own hello: the server knows the newer version, and refuses all that lacks what it wants
-    there, such as a group.
+    A server that knows the newer version, and lacks only a group for it, say, refuses all who offer it. It shows where
+    OpenSSL's own hello was refused, too, and not for the version (RFC 8446 §6.2, protocol_version).
     """
-    natural, newest = facts.natural, mine[0]
-    # OpenSSL's own hello has TLS 1.0 to TLS 1.3.
-    within = protocol in _OF_OPENSSL and newest in _OF_OPENSSL and protocol != newest
+    natural = facts.natural
     completes = natural is not None and natural.reached == "handshake-complete"
-    if not within or completes or not (facts.handshake_error and " alert " in facts.handshake_error):
+    if completes or not (facts.handshake_error and " alert " in facts.handshake_error):
         return ""
-    return f"{protocol} alone is answered, but OpenSSL's own hello, which also offers newer ones, is refused"
-
-
-_OF_OPENSSL: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+    newer = [newer for newer in mine if PROTOCOLS.index(newer) > PROTOCOLS.index(protocol)]
+    refused = [(each, seen.reason) for each in newer if (seen := facts.protocols.get(each)) is not None]
+    for each, why in refused:
+        if "alert" in why and "protocol_version" not in why:
+            return f"{protocol} alone is answered, but OpenSSL's own hello is refused, and so is {each}: {why}"
+    return ""
 
 
 def _sslv2_form(sent: Sent, facts: EndpointFacts) -> _Version:

@@ -21,13 +21,13 @@ _SPACE: Final = " \t\n\v\f\r"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A line of a file, the first of a logical line; lines count from 1."""
+    """A line of a file, the first of a logical line; lines count from 1. What an option said has its name as `file`."""
 
     file: str
     line: int = 1
 
     def __str__(self) -> str:
-        return f"{self.file}: line {self.line}"
+        return self.file if self.file.startswith("-") else f"{self.file}: line {self.line}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

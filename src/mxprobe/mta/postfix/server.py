@@ -122,6 +122,8 @@ def server_profile(
     excluded = parameters.text("smtpd_tls_exclude_ciphers")
     if enforced:
         excluded = f"{excluded} {parameters.text('smtpd_tls_mandatory_exclude_ciphers')}"
+    if asks:
+        excluded = f"{excluded} aNULL"
     settings = session_settings(
         parameters,
         mandatory=enforced,
