@@ -95,6 +95,36 @@ CASES = (
         id="client-certificates-required",
         settings={"smtpd_tls_security_level": "encrypt", "smtpd_tls_req_ccert": "yes", "tls_medium_cipherlist": "ALL"},
     ),
+    Case(id="client-certificates-asked-for", settings={"smtpd_tls_ask_ccert": "yes", "tls_medium_cipherlist": "ALL"}),
+    Case(
+        id="client-certificates-not-required-at-may",
+        settings={"smtpd_tls_req_ccert": "yes", "tls_medium_cipherlist": "ALL"},
+    ),
+    Case(id="brainpool-alone", settings={"tls_eecdh_auto_curves": "brainpoolP384r1"}, everything=True),
+    Case(id="a-field-alone", settings={"tls_eecdh_auto_curves": "ffdhe2048"}, everything=True),
+    Case(id="a-field-and-a-curve", settings={"tls_eecdh_auto_curves": "ffdhe2048 X448"}, everything=True),
+    Case(id="curve-unknown", settings={"tls_eecdh_auto_curves": "nonsense"}, everything=True),
+    Case(id="curve-twice", settings={"tls_eecdh_auto_curves": "P-256, prime256v1"}, everything=True),
+    Case(
+        id="recommended-in-2014",
+        settings={
+            "smtpd_tls_ciphers": "high",
+            "tls_high_cipherlist": "EDH+CAMELLIA:EDH+aRSA:EECDH+aRSA+AESGCM:EECDH+aRSA+SHA256:EECDH:+CAMELLIA128:"
+            "+AES128:+SSLv3:!aNULL:!eNULL:!LOW:!3DES:!MD5:!EXP:!PSK:!DSS:!RC4:!SEED:!IDEA:!ECDSA:kEDH:"
+            "CAMELLIA128-SHA:AES128-SHA",
+            "smtpd_tls_protocols": "!SSLv2,!SSLv3",
+            "smtpd_tls_eecdh_grade": "ultra",
+        },
+    ),
+    Case(
+        id="exclusions-of-a-mail-suite",
+        settings={
+            "smtpd_tls_exclude_ciphers": "aNULL, eNULL, EXPORT, DES, RC4, MD5, PSK, aECDH, EDH-DSS-DES-CBC3-SHA, "
+            "EDH-RSA-DES-CBC3-SHA, KRB5-DES, CBC3-SHA",
+            "tls_ssl_options": "NO_COMPRESSION, NO_RENEGOTIATION, 0x20000000",
+            "tls_disable_workarounds": "0xFFFFFFFF",
+        },
+    ),
     Case(id="anonymous", settings={"smtpd_tls_cert_file": "none"}, kinds=()),
     Case(id="anonymous-asking", settings={"smtpd_tls_cert_file": "none", "smtpd_tls_ask_ccert": "yes"}, kinds=()),
     Case(id="no-certificate", kinds=()),

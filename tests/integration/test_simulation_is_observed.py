@@ -35,7 +35,7 @@ UNKNOWN = {
     "no schemes in TLS 1.2": "it means SHA-1; what a server without SHA-1 then does differs",
     "holes": "without TLS 1.3 some servers go by the list of versions (NSS), some by the newest alone (OpenSSL 1.0.1)",
     "a hole": "the same",
-    "DHE alone with ffdhe3072": "GnuTLS with groups, and none of the client's, refuses; others have a field of their own",
+    "DHE alone with ffdhe3072": "GnuTLS that has none of the client's groups refuses; others have a field of their own",
     "DHE with all finite fields": "the same",
     "PSK alone": "whether both sides have the same secret cannot be told",
 }

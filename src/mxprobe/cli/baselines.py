@@ -9,6 +9,7 @@ from pathlib import Path
 from mxprobe.cli.running import run_async
 from mxprobe.errors import InvalidSetting, MxprobeError, StoreError
 from mxprobe.facts import EndpointFacts
+from mxprobe.schedule.files import read_at_most
 from mxprobe.terms import NextHop, host_name
 from mxprobe.verdict.baseline import Baseline
 from mxprobe.verdict.rules import endpoint_name
@@ -28,8 +29,7 @@ def baseline_of_file(path: Path) -> Baseline:
     from mxprobe.report.check_document import read_targets
 
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+        data = read_at_most(path, MAX_FILE)
     except OSError as error:
         raise InvalidSetting("--baseline", f"{path} cannot be read: {error.strerror or error}") from error
     if len(data) > MAX_FILE:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,13 +9,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mxprobe.cli.conditions import conditions, sender_profiles
-from mxprobe.cli.postfix_files import PostfixOnPaper, certificate_chains, check_place, postfix_on_paper
+from mxprobe.cli.postfix_files import (
+    MAX_FILE,
+    PostfixOnPaper,
+    certificate_chains,
+    check_place,
+    field_bits,
+    place_said,
+    postfix_on_paper,
+)
 from mxprobe.errors import InvalidSetting
 from mxprobe.mta.postfix import configuration as postfix_configuration
 from mxprobe.mta.postfix.exclusions import Exclusion, exclusions_of
 from mxprobe.mta.postfix.levels import server_level_of
 from mxprobe.mta.postfix.server import certificate_files, dh_parameter_file, server_profile
 from mxprobe.mta.profile import NoTls, ServerProfile
+from mxprobe.schedule.files import read_at_most
 from mxprobe.tls.signing_keys import kind_of_key
 from mxprobe.trust.certificate import Certificate, fingerprint, read_certificate
 from mxprobe.verdict.checks import Check, CheckReport, Place
@@ -32,8 +40,7 @@ if TYPE_CHECKING:
     from mxprobe.verdict.baseline import Baseline
     from mxprobe.verdict.gate import Conditions
 
-_WHERE = re.compile(r"(?P<file>.+): line (?P<line>[0-9]+)\Z", re.DOTALL)
-_SUBMISSION = ("submission", "submissions", "smtps", "465", "587")
+_PORT_25 = ("smtp", "25")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +119,7 @@ def _judged(
     checks = list(placed(found, blame))
     if isinstance(server, ServerProfile):
         checks += version_checks(str(paper), facts, places, knows_sslv3=paper.openssl == "1.0.2")
-        if mandatory and not _is_submission(paper):
+        if mandatory and _is_public(paper):
             checks.append(mandatory_check(str(paper), places))
     checks += remarks(paper, str(paper))
     return checks
@@ -156,14 +163,14 @@ def remarks(paper: PostfixOnPaper, subject: str) -> Iterator[Check]:
 def _certificates(request: Request, paper: PostfixOnPaper) -> _Shown:
     """Those of ``--cert``, else those that the configuration names."""
     if request.certificates:
-        chains = tuple(chain for name in request.certificates for chain in certificate_chains(name, "--cert"))
-        return _Shown(chains=_with_kinds(chains, "--cert"), place=Place(file=request.certificates[0]))
+        chains = tuple(chain for name in request.certificates for chain in _with_kinds(name, "--cert"))
+        return _Shown(chains=chains, place=Place(file=request.certificates[0]))
     found: list[tuple[bytes, ...]] = []
     place = None
     for name, path, where in certificate_files(paper.configuration, paper.postfix, paper.openssl):
         said = f"{where}: {name}" if where else name
         try:
-            found += _with_kinds(certificate_chains(path, said, several=name == "smtpd_tls_chain_files"), said)
+            found += _with_kinds(path, said, several=name == "smtpd_tls_chain_files")
         except InvalidSetting as error:
             problem = f"{error.problem}; the suites depend on the kind of its key"
             raise InvalidSetting(error.where, problem, "--cert FULLCHAIN.pem says which certificate it is") from error
@@ -171,12 +178,15 @@ def _certificates(request: Request, paper: PostfixOnPaper) -> _Shown:
     return _Shown(chains=tuple(found), place=place)
 
 
-def _with_kinds(chains: tuple[tuple[bytes, ...], ...], where: str) -> tuple[tuple[bytes, ...], ...]:
+def _with_kinds(name: str, where: str, *, several: bool = False) -> tuple[tuple[bytes, ...], ...]:
+    chains = certificate_chains(name, where, several=several)
     for chain in chains:
         found = read_certificate(chain[0], chain)
         if kind_of_key(found.key) is None:
             why = found.error or f"its key is of the kind {found.key or 'unknown'}"
-            raise InvalidSetting(where, f"a certificate without a kind of key that TLS has suites for: {why}")
+            raise InvalidSetting(
+                where, f"{name} has a certificate without a kind of key that TLS has suites for: {why}"
+            )
     return chains
 
 
@@ -218,13 +228,9 @@ def _dh_bits(paper: PostfixOnPaper) -> int | None:
     named = dh_parameter_file(paper.configuration, paper.postfix, paper.openssl)
     if named is None:
         return None
-    from cryptography.hazmat.primitives.serialization import load_pem_parameters
-
     try:
-        with open(named[1], "rb") as file:
-            parameters = load_pem_parameters(file.read(100_000))
-        return int(parameters.parameter_numbers().p.bit_length())
-    except (OSError, ValueError, TypeError, AttributeError):
+        return field_bits(read_at_most(named[1], MAX_FILE))
+    except (OSError, ValueError):
         return None
 
 
@@ -284,9 +290,9 @@ def _places(paper: PostfixOnPaper, server: ServerProfile | NoTls, shown: _Shown)
 
     no_tls = None
     if isinstance(server, NoTls):
-        match = _WHERE.match(server.where)
-        no_tls = Place(file=match["file"], line=int(match["line"])) if match else Place(file=paper.configuration.source)
-        no_tls = None if no_tls.file.startswith("-") else no_tls
+        no_tls = place_said(server.where)
+        if no_tls is None and not server.where.startswith("-"):
+            no_tls = Place(file=paper.configuration.source)
     return Places(
         level=place("smtpd_tls_security_level", "smtpd_enforce_tls", "smtpd_use_tls"),
         protocols=place(f"smtpd_tls_{mandatory}protocols"),
@@ -295,8 +301,10 @@ def _places(paper: PostfixOnPaper, server: ServerProfile | NoTls, shown: _Shown)
     )
 
 
-def _is_submission(paper: PostfixOnPaper) -> bool:
-    return paper.service is not None and paper.service.name.rpartition(":")[2] in _SUBMISSION
+def _is_public(paper: PostfixOnPaper) -> bool:
+    """Whether it is the server of port 25, as it is where no other service of master.cf was named."""
+    service = paper.service
+    return service is None or service.type != "inet" or service.name.rpartition(":")[2] in _PORT_25
 
 
 def _baseline(request: Request, target: Target) -> tuple[Baseline | None, int]:

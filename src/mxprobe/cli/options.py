@@ -157,10 +157,9 @@ def destinations(
     if direct:
         if len(direct) > 1 or len(hops) > 1:
             raise InvalidSetting("--connect", "ADDR[:PORT] stands for one next-hop; for more use NAME=ADDR")
-        if not hops and known_as is None:
-            raise InvalidSetting("--connect", "it says where to dial, and not for whom", "a next-hop, or --as NAME")
         hops = (_redirected(hops, direct[0], known_as, connect),)
-        mapped[hops[0].host] = str(direct[0].address)
+        if hops[0].host != str(direct[0].address):
+            mapped[hops[0].host] = str(direct[0].address)
     if not hops:
         raise InvalidSetting("NEXT_HOP", "there is nothing to probe", "example.com, [host]:port, ...")
     return hops, mapped

@@ -10,6 +10,7 @@ from pathlib import Path
 from mxprobe.errors import InvalidNextHop, InvalidSetting, StoreError
 from mxprobe.mta.profile import Profile
 from mxprobe.routing.ignore_list import entries_of_file, parse_ignore_list
+from mxprobe.schedule.files import read_at_most
 from mxprobe.schedule.profiles import profile_of_section
 from mxprobe.schedule.sections import (
     GroupSection,
@@ -156,8 +157,7 @@ class _Reader:
         """
         where, subject = (str(path), "") if named_at is None else (f"{self._path}: {named_at}", f"{path} ")
         try:
-            with path.open("rb") as file:
-                data = file.read(MAX_FILE + 1)
+            data = read_at_most(path, MAX_FILE)
         except OSError as error:
             self._mistakes.append(InvalidSetting(where, f"{subject}cannot be read: {error.strerror or error}"))
             return None

@@ -310,15 +310,16 @@ def _postfix_configuration(
     if master is not None and service is None:
         raise InvalidSetting("master", "no service of it is named", "service, such as smtp or relay")
     if service is not None:
-        from mxprobe.mta.postfix.services import client_service, read_master_cf
+        from mxprobe.mta.postfix.services import client_service, of_service, read_master_cf
 
         if master is None and main_cf == LIVE:
             text, place = postconf("-M"), "postconf -M"
         else:
             there = path.with_name("master.cf") if master is None else directory / Path(master).expanduser()
             text, place = read_text(there), str(there)
-        found = client_service(read_master_cf(text, place), service, "service")
-        settings, prefix = settings.overridden(found.overrides), "lmtp" if found.command == "lmtp" else "smtp"
+        services = read_master_cf(text, place)
+        found = client_service(services, service, "service")
+        settings, prefix = of_service(settings, services, found), "lmtp" if found.command == "lmtp" else "smtp"
     return settings.overridden(
         postfix.overrides((f"{key}={value}" for key, value in overrides.items()), "overrides")
     ), prefix

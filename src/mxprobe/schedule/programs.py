@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mxprobe.errors import InvalidSetting
+from mxprobe.schedule.files import read_at_most
 
 MAX_FILE: Final = 4_000_000
 """Bytes of a configuration file of an MTA: real ones have 100,000 at most. A device or a log would be endless."""
@@ -33,8 +34,7 @@ def read_text(path: Path, where: str | None = None) -> str:
     subject = "" if where is None else f"{path} "
     where = str(path) if where is None else where
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+        data = read_at_most(path, MAX_FILE)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise InvalidSetting(where, f"{subject}cannot be read: {reason or error}") from error

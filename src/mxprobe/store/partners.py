@@ -12,11 +12,11 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from types import NoneType, UnionType
@@ -59,10 +59,10 @@ _ROUTE = "SELECT route FROM target WHERE id = ?"
 _ENDPOINT = "SELECT host, address, port, service, facts FROM endpoint WHERE id = ?"
 
 
-def partners(url: str, *, trust: bool = False) -> Iterator[Partner]:
+def partners(url: str, *, trust: bool = False, share: tuple[int, int] = (0, 1)) -> Iterator[Partner]:
     """The newest that is known of every next-hop that ever was scanned, in a stream; nothing is written.
 
-    `trust` brings what verification found, too.
+    `trust` brings what verification found, too. A `share` like (1, 3) is every third partner, from the second one on.
 
     Raises:
         NewerDatabase: a newer mxprobe wrote it.
@@ -76,9 +76,17 @@ def partners(url: str, *, trust: bool = False) -> Iterator[Partner]:
     try:
         with closing(_connected(path)) as connection:
             _check_schema(connection, url)
-            yield from _Reading(connection, trust=trust).partners()
+            with _readable(url):
+                yield from _Reading(connection, url, trust=trust).partners(*share)
     except sqlite3.Error as error:
         raise StoreError(f"{url}: {_one_line(error)}") from error
+
+
+@contextmanager
+def _readable(url: str) -> Iterator[None]:
+    """Nobody but mxprobe writes facts, but a file may be damaged."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{url}: what it holds cannot be read ({type(error).__name__}: {error})") from error
 
@@ -151,8 +159,9 @@ _KEY = re.compile(r'"key":"([^"\\]*)"')
 class _Reading:
     """Decodes rows, and remembers what it has decoded."""
 
-    def __init__(self, connection: sqlite3.Connection, *, trust: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection, url: str, *, trust: bool) -> None:
         self._connection = connection
+        self._url = url
         self._trust = trust
         self._kinds: dict[tuple[object, ...], tuple[int, EndpointFacts]] = {}
         self._decoded: dict[str, ProtocolFacts] = {}
@@ -160,9 +169,10 @@ class _Reading:
         self._parts: dict[tuple[str, str], Any] = {}
         self._numbers = 0
 
-    def partners(self) -> Iterator[Partner]:
+    def partners(self, first: int, step: int) -> Iterator[Partner]:
         """The partners, in the order of the scans."""
-        for (id, next_hop), behind in groupby(self._connection.execute(_PARTNERS), key=itemgetter(0, 1)):
+        each = groupby(self._connection.execute(_PARTNERS), key=itemgetter(0, 1))
+        for (id, next_hop), behind in islice(each, first, None, step):
             (route,) = self._connection.execute(_ROUTE, (id,)).fetchone()
             servers = tuple(self._server(endpoint_id) for _, _, endpoint_id in behind if endpoint_id is not None)
             yield Partner(next_hop=next_hop, route=decoder(Route)(json.loads(route)), servers=servers)
@@ -222,7 +232,8 @@ class _Reading:
     def _version(self, text: str) -> ProtocolFacts:
         found = self._decoded.get(text)
         if found is None:
-            found = self._version_of_parts(text)
+            with _readable(self._url):
+                found = self._version_of_parts(text)
             _keep(self._decoded, text, found)
         return found
 
@@ -233,13 +244,21 @@ class _Reading:
         places = [rest.find(f',"{name}":') for name in ("undecided", *_LARGE)]
         if not (begin and end) or -1 in places or sorted(places) != places:
             return cast(ProtocolFacts, decoder(ProtocolFacts)(json.loads(text)))
-        small = json.loads(f'{start},"order":{rest[: places[1]]}}}')
         parts = zip(_LARGE, places[1:], [*places[2:], len(rest) - 1], strict=True)
         return ProtocolFacts(
-            **small | {"undecided": tuple(small["undecided"])},
+            **self._small(start, rest[: places[1]]),
             suites=tuple([self._suites.get(each) or self._suite(each) for each in suites.split("},{") if each]),
             **{name: self._part(ProtocolFacts, name, rest[at + len(name) + 4 : to]) for name, at, to in parts},
         )
+
+    def _small(self, start: str, order: str) -> dict[str, Any]:
+        """What is said of a version beside its lists."""
+        known = start, order
+        if known not in self._parts:
+            small = json.loads(f'{start},"order":{order}}}')
+            _keep(self._parts, known, small | {"undecided": tuple(small["undecided"])})
+        found: dict[str, Any] = self._parts[known]
+        return found
 
     def _suite(self, text: str) -> Suite:
         """A suite, of which our own names and numbers are all that there is."""
@@ -264,7 +283,7 @@ class _Versions(Mapping[Protocol, ProtocolFacts]):
     def __len__(self) -> int:
         return len(self._texts)
 
-    def get(self, protocol: Protocol, default: Any = None) -> Any:  # type: ignore[override]
+    def get(self, protocol: Protocol, default: Any = None) -> Any:
         """As of any mapping, but quick."""
         text = self._texts.get(protocol)
         return default if text is None else self._decode(text)
@@ -272,14 +291,22 @@ class _Versions(Mapping[Protocol, ProtocolFacts]):
 
 def _versions(text: str) -> dict[Protocol, str]:
     """The JSON of each version. How many hellos it took says nothing of the server, and is left out."""
-    places = sorted((place, name) for name in PROTOCOLS if (place := text.find(f'"{name}":{{"state":')) >= 0)
+    places, behind = [], 0
+    for name in PROTOCOLS:  # which is how they are written, mostly
+        place = text.find(f'"{name}":{{"state":', behind)
+        if place < 0:
+            place = text.find(f'"{name}":{{"state":', 0, behind)
+        if place >= 0:
+            places.append((place, name))
+            behind = max(behind, place)
+    places.sort()
     ends = [place - 1 for place, _ in places[1:]] + [len(text) - 1]
     found: dict[Protocol, str] = {}
-    for (place, name), end in zip(places, ends, strict=True):
+    for (place, name), end in zip(places, ends, strict=False):
         start = place + len(name) + 3
         hellos = text.find(',"hellos":', start, end)
-        behind = text.find(",", hellos + 1, end)
-        found[name] = text[start:hellos] + text[behind:end] if 0 <= hellos < behind else text[start:end]
+        after = text.find(",", hellos + 1, end)
+        found[name] = text[start:hellos] + text[after:end] if 0 <= hellos < after else text[start:end]
     return found
 
 

@@ -102,7 +102,13 @@ def _one_each(held: Compared) -> str:
     sure = {has.values for has in held.values() if has.whole}
     if len(places) < 2 or not sure:
         return ""
+    for good, bad in _OPPOSITES:
+        if places.keys() == {good, bad}:
+            return f"{good} at {_listed(places[good])} and not at {_listed(places[bad])}"
     return ", ".join(f"{value} at {_listed(where)}" for value, where in list(places.items())[:_IN_SUMMARY])
+
+
+_OPPOSITES = (("accepted", "refused"), ("trusted", "not trusted"), ("host named", "host not named"))
 
 
 def _starttls(facts: EndpointFacts) -> Held:

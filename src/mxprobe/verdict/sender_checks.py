@@ -9,6 +9,7 @@ from mxprobe.mta.profile import Profile
 from mxprobe.verdict.checks import Check
 from mxprobe.verdict.rules import endpoint_name
 from mxprobe.verdict.simulation import Simulated, simulate
+from mxprobe.verdict.suite_fit import Obstacle
 
 _PARTS = ("protocol", "suite", "group", "certificate_kind")
 
@@ -58,6 +59,13 @@ def far_enough(computed: Simulated, observed: ProfileAnswer | None) -> ProfileAn
     return None if early and late and observed is not None and observed.state == "yes" else observed
 
 
+def obstacle_to(computed: Simulated, observed: ProfileAnswer | None) -> Obstacle | None:
+    """What stands in the way: as was computed; where one question was open, and the server refused, it is that."""
+    if computed.state == "unknown" and observed is not None and observed.state == "no":
+        return computed.obstacle or computed.doubt
+    return computed.obstacle
+
+
 def session_words(session: Simulated | ProfileAnswer) -> str:
     """A session in words: one is known to come about even where the facts do not tell its suite."""
     words = f"{session.protocol or 'TLS'} {session.suite or 'with a suite that is not known'}"
@@ -83,7 +91,8 @@ def _judged(
     if state == "yes":
         summary = f"{computed.profile} gets {session_words(session)}"
     elif state == "no":
-        obstacle = f": no common {computed.obstacle}" if computed.state == "no" and computed.obstacle else ""
+        lacking = obstacle_to(computed, observed)
+        obstacle = f": no common {lacking}" if lacking else ""
         told = list(dict.fromkeys(text for text in (computed.reason if computed.state == "no" else "", reason) if text))
         summary = f"{computed.profile} gets no TLS{obstacle}" + (f" ({'; '.join(told)})" if told else "")
     else:
@@ -107,8 +116,8 @@ def _evidence(computed: Simulated, observed: ProfileAnswer | None) -> dict[str, 
     evidence["computed"] = _words(computed)
     if observed is not None:
         evidence["observed"] = _words(observed)
-    if computed.obstacle is not None:
-        evidence["obstacle"] = computed.obstacle
+    if (lacking := obstacle_to(computed, observed)) is not None:
+        evidence["obstacle"] = lacking
     return evidence
 
 

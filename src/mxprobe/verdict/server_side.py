@@ -71,9 +71,8 @@ class ServerVersion:
     def takes_suites(self, numbers: tuple[int, ...]) -> dict[int, State]:
         """Whether the server takes each of these suites in this version."""
         lacks = frozenset(family for family, state in self.weak.items() if state == "no")
-        states = dict(_not_listed(self.protocol, numbers, self.suites.complete, lacks))
-        states.update((number, "yes") for number in self.suites.numbers if number in states)
-        return states
+        states = _not_listed(self.protocol, numbers, self.suites.complete, lacks)
+        return states | dict.fromkeys(states.keys() & self.suites.numbers, "yes")
 
     def takes_group(self, number: int) -> State:
         """Whether the server agrees on keys in a group; one that is not for this version is never taken."""
@@ -92,7 +91,7 @@ class ServerVersion:
 @lru_cache(maxsize=1024)
 def _not_listed(
     protocol: Protocol, numbers: tuple[int, ...], complete: bool, lacks: frozenset[Weakness]
-) -> Mapping[int, State]:
+) -> dict[int, State]:
     """What is to be said of suites that are not in the list of a server. What nobody has registered was not asked."""
 
     def taken(number: int) -> State:
@@ -107,7 +106,7 @@ def _not_listed(
 def server_version(facts: EndpointFacts, protocol: Protocol) -> ServerVersion:
     """What the facts say of this version, which they show to be accepted."""
     seen = facts.protocols.get(protocol) or ProtocolFacts(state="accepted")
-    numbers = [int(each.id, 16) for each in seen.suites]
+    numbers = [_code_point(each.id) for each in seen.suites]
     natural = facts.natural if facts.natural and facts.natural.protocol == protocol else None
     finished = natural is not None and natural.reached == "handshake-complete"
     shown = suite_named(natural.suite) if natural else None
@@ -120,7 +119,7 @@ def server_version(facts: EndpointFacts, protocol: Protocol) -> ServerVersion:
         protocol=protocol,
         suites=Taken(numbers=tuple(numbers), order=seen.order, complete=seen.complete),
         selected=frozenset(
-            int(each.id, 16)
+            _code_point(each.id)
             for each in seen.suites
             if each.reached == "selected" and not (finished and natural and each.name == natural.suite)
         ),
@@ -132,6 +131,11 @@ def server_version(facts: EndpointFacts, protocol: Protocol) -> ServerVersion:
         signed_by_one_of=_signed_in_tls13(facts) if protocol == "TLSv1.3" and finished else frozenset(),
         weak=seen.families,
     )
+
+
+@lru_cache(maxsize=4096)
+def _code_point(id: str) -> int:
+    return int(id, 16)
 
 
 def _signed_in_tls13(facts: EndpointFacts) -> frozenset[int]:
@@ -158,8 +162,8 @@ def _taken(
 ) -> Taken:
     if listing is None:
         return Taken(numbers=shown)
-    listed = tuple(number for name in listing.names if (number := _number(name, numbers)) is not None)
-    more = tuple(number for number in shown if number not in listed)
+    listed = tuple([number for name in listing.names if (number := _number(name, numbers)) is not None])
+    more = tuple([number for number in shown if number not in listed])
     complete = listing.complete and listing.state != "unknown"
     return Taken(
         numbers=listed + more,

@@ -45,6 +45,7 @@ class Simulated:
     certificate_kind: CertificateKind | None = None
     obstacle: Obstacle | None = None
     reason: str = ""
+    doubt: Obstacle | None = None
 
 
 def simulate(client: Profile, facts: EndpointFacts) -> Simulated:
@@ -112,6 +113,7 @@ def _told(client: Profile, facts: EndpointFacts, protocol: Protocol, found: Foun
         certificate_kind=found.kind,
         obstacle=found.obstacle,
         reason=reason,
+        doubt=found.doubt if state == "unknown" else None,
     )
 
 
@@ -257,6 +259,8 @@ def _sslv2_form(sent: Sent, facts: EndpointFacts) -> _Version:
 def _state(facts: EndpointFacts, protocol: Protocol) -> tuple[State, str]:
     """Whether the server takes a version: as was asked, else as a complete handshake with an offer of all showed."""
     seen = facts.protocols.get(protocol)
+    if seen is not None and seen.state == "refused" and _agreed_all_the_same(facts, protocol):
+        return "unknown", f"the suites of all questions were refused ({seen.reason}), and a sender got it"
     if seen is not None and seen.state != "unknown":
         return ("yes" if seen.state == "accepted" else "no"), seen.reason
     natural = facts.natural
@@ -266,6 +270,12 @@ def _state(facts: EndpointFacts, protocol: Protocol) -> tuple[State, str]:
         if seen is None and PROTOCOLS.index(protocol) > PROTOCOLS.index(natural.protocol):
             return "no", f"a complete handshake came to {natural.protocol}"
     return "unknown", "it was not asked" if seen is None else seen.reason
+
+
+def _agreed_all_the_same(facts: EndpointFacts, protocol: Protocol) -> bool:
+    """Whether the hello of a profile got a version. A refusal of it by itself then says nothing of the version: the
+    server refuses offers for some suite in them, which it picks and cannot finish."""
+    return any(answer.state == "yes" and answer.protocol == protocol for answer in facts.profiles)
 
 
 def _fallback(sent: Sent, facts: EndpointFacts) -> _Version | None:

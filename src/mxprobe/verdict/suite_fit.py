@@ -77,8 +77,12 @@ def suite_fits(sent: Sent, server: ServerVersion) -> list[Fit]:
         if fit is None:
             fit = known[key] = _suite_fit(number, takes, sent, server)
         if fit.state != "no" or fit.stage > 0:
-            fits.append(fit if fit.number == number else Fit(number, fit.state, fit.stage, fit.reason, fit.risky))
+            fits.append(_fit(number, fit.state, fit.stage, fit.reason, fit.risky))
     return fits
+
+
+_fit = lru_cache(maxsize=4096)(Fit)
+"""There are few different ones, and many of each."""
 
 
 @lru_cache(maxsize=1024)
@@ -112,7 +116,7 @@ def _suite_fit(number: int, takes: State, sent: Sent, server: ServerVersion) -> 
         risky = any(fit.stage == SCHEME and fit.state == "no" for fit in fits)
         risky = risky or any(fit.risky and not (fit.stage == SCHEME and signs) for fit in fits)
         why = "not known whether it is accepted"
-        return Fit(number, "unknown", 0, why, risky=risky or peculiar(number) is not None)
+        return Fit(number, "unknown", 0, why, risky=risky or not _can_be_finished(number, server))
     if number in server.selected:
         return Fit(number, "unknown", 0, "the server picks it, and was not seen to go on", risky=True)
     for fit in fits:
@@ -210,6 +214,13 @@ def _scheme_fit(number: int, sent: Sent, server: ServerVersion) -> Fit:
     return Fit(number, "unknown", 2, "not known whether the server signs by a scheme of the client", True)
 
 
+def _can_be_finished(number: int, server: ServerVersion) -> bool:
+    """Whether a server that picks this suite has all that it takes: without certificates, if it was seen to do so."""
+    if peculiar(number) != "anonymous":
+        return peculiar(number) is None
+    return any(peculiar(each) == "anonymous" for each in server.suites.numbers if each not in server.selected)
+
+
 def _signs_by_every_rsa(server: ServerVersion) -> bool:
     """Whether a server of whose schemes not all are known can be taken to sign by what all sign by with a key of RSA.
 
@@ -251,7 +262,9 @@ def _key_fit(number: int, sent: Sent, server: ServerVersion) -> Fit:
     if kinds is None or not server.kinds:
         return Fit(number, "yes")
     if server.has_kind(kinds) == "no":
-        return Fit(number, "no", 3, f"the server has no certificate for {known.authentication} suites: {held_kinds(server)}")
+        return Fit(
+            number, "no", 3, f"the server has no certificate for {known.authentication} suites: {held_kinds(server)}"
+        )
     if known.authentication not in ("ECDSA", "ECDH") or not sent.groups or server.protocol == "SSLv3":
         return Fit(number, "yes")
     if server.kinds.get("EdDSA") == "yes" and known.authentication == "ECDSA":

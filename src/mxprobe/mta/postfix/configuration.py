@@ -52,11 +52,15 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """What a main.cf sets, with what overrides it. Of a name that is set twice the later value counts."""
+    """What a main.cf sets, with what overrides it. Of a name that is set twice the later value counts.
+
+    `referred` are values elsewhere that may refer to names in it, such as those of other services in master.cf.
+    """
 
     settings: Mapping[str, Setting]
     remarks: tuple[Remark, ...] = ()
     source: str = "main.cf"
+    referred: tuple[str, ...] = ()
 
     def written(self, name: str) -> str | None:
         """The value of a name as it is written; None where it is not set."""
@@ -146,6 +150,9 @@ def overrides(texts: Iterable[str], where: str = "-o") -> tuple[Setting, ...]:
     Raises:
         InvalidSetting: a text is not that.
     """
+    texts = tuple(texts)
+    if any(character in text for text in texts for character in "\0\n"):
+        raise InvalidSetting(where, "a line break or NUL byte in it", "name=value")
     return tuple(
         Setting(name=name, value=value, place=Place(file=where))
         for name, value in (name_and_value(text, Place(file=where)) for text in texts)

@@ -60,7 +60,7 @@ def session_settings(
     except InvalidCipherString as error:
         return NoTls(
             name=name,
-            reason=f"OpenSSL {openssl} refuses the cipher list: {error}",
+            reason=str(error),
             where=_first_set(parameters, list_name, *exclusions, grade_name),
             warnings=(f'error setting cipher grade: "{grade}"',),
         )

@@ -40,7 +40,7 @@ def parse_version(text: str, where: str = "--postfix") -> PostfixVersion:
     A snapshot has the patch level 0.
 
     Raises:
-        InvalidSetting: it is no version, is older than 2.3, or newer than what is known; `where` says where it was given.
+        InvalidSetting: it is no version, older than 2.3, or newer than what is known; `where` says where it was given.
     """
     written = text.rpartition("=")[2].strip()
     found = _VERSION.match(written)
@@ -51,7 +51,9 @@ def parse_version(text: str, where: str = "--postfix") -> PostfixVersion:
     version = PostfixVersion(int(major), int(minor), last if patch is None else int(patch))
     if version > NEWEST:
         raise InvalidSetting(
-            where, f"Postfix {version} is not known: its defaults may be others", f"2.3 to {NEWEST}, the nearest will do"
+            where,
+            f"Postfix {version} is not known: its defaults may be others",
+            f"2.3 to {NEWEST}, the nearest will do",
         )
     if version < OLDEST:
         raise InvalidSetting(where, f"Postfix {version} is too old: its TLS settings mean other things", "2.3 or newer")
