@@ -263,7 +263,7 @@ def _sender(directory: Path, ports: Mapping[str, int]) -> AbstractContextManager
         "minimal_backoff_time": "1s",
         "maximal_backoff_time": "1s",
         "queue_run_delay": "1s",
-        "smtp_destination_concurrency_failed_cohort_limit": "0",
+        "default_destination_concurrency_failed_cohort_limit": "0",
     }
     return postfix_server(main_cf=parameters, services=services)
 

@@ -248,7 +248,7 @@ def _over(policy: Policy | None, level: Tls) -> tuple[Setting, ...]:
     """What a policy says over main.cf, as settings of it."""
     if policy is None:
         return ()
-    place = PostfixPlace(file="-policy")  # the line of the entry, which others may be equal to
+    place = PostfixPlace(file="-policy", line=0)  # the line of the entry, which others may be equal to
     mandatory = "" if level == "may" else "mandatory_"
     said: dict[str, str | None] = {
         f"smtp_tls_{mandatory}ciphers": policy.ciphers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,6 +30,8 @@ def in_shares(work: Callable[[Share], Sequence[_Result]]) -> list[_Result]:
         return list(work(ALL))
     context = get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
+    collecting = gc.isenabled()
+    gc.disable()  # to look through what both share would copy it
     other = context.Process(target=_send, args=(work, (1, 2), sender), daemon=True)
     other.start()
     sender.close()
@@ -39,6 +42,8 @@ def in_shares(work: Callable[[Share], Sequence[_Result]]) -> list[_Result]:
         except EOFError:  # it failed, or was killed, such as for want of memory
             theirs = work((1, 2))
     finally:
+        if collecting:
+            gc.enable()
         receiver.close()
         other.kill()
         other.join()

@@ -72,12 +72,13 @@ def suite_fits(sent: Sent, server: ServerVersion) -> list[Fit]:
     states, selected = server.takes_suites(offered_suites(sent)), server.selected
     fits = []
     for (number, alike), takes in zip(_with_alike(offered_suites(sent)), states.values(), strict=True):
+        if takes == "no":
+            continue
         key = alike, takes, number in selected
         fit = known.get(key)
         if fit is None:
             fit = known[key] = _suite_fit(number, takes, sent, server)
-        if fit.state != "no" or fit.stage > 0:
-            fits.append(_fit(number, fit.state, fit.stage, fit.reason, fit.risky))
+        fits.append(_fit(number, fit.state, fit.stage, fit.reason, fit.risky))
     return fits
 
 
@@ -104,8 +105,6 @@ def _with_alike(numbers: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
 
 def _suite_fit(number: int, takes: State, sent: Sent, server: ServerVersion) -> Fit:
     """Whether a suite can be used in a version before TLS 1.3, and at which stage it fails if not."""
-    if takes == "no":
-        return Fit(number, "no", 0)
     if server.protocol == "SSLv2":
         return Fit(number, takes, 0, "" if takes == "yes" else "not known whether it is accepted")
     fits = [_group_fit(number, sent, server), _scheme_fit(number, sent, server), _key_fit(number, sent, server)]

@@ -43,7 +43,7 @@ def test_every_parameter_takes_the_values_that_typer_gives_it(name: str) -> None
         several = parameter.multiple or parameter.nargs == -1
         annotation = parameter.type_descriptor.annotation
         kind = annotation.__args__[0] if several else annotation
-        values = [None, parameter.default, *WORDS[kind.__name__]]
+        values: list[object] = [None, parameter.default, *WORDS[kind.__name__]]
         if several:
             values = [None, parameter.default, (), *[(each,) for each in WORDS[kind.__name__]], ("a", "b")]
         for value in values:

@@ -21,13 +21,14 @@ _SPACE: Final = " \t\n\v\f\r"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A line of a file, the first of a logical line; lines count from 1. What an option said has its name as `file`."""
+    """A line of a file, the first of a logical line; lines count from 1. What an option or key said has its name as
+    `file`, and no line: 0."""
 
     file: str
     line: int = 1
 
     def __str__(self) -> str:
-        return self.file if self.file.startswith("-") else f"{self.file}: line {self.line}"
+        return f"{self.file}: line {self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +155,8 @@ def overrides(texts: Iterable[str], where: str = "-o") -> tuple[Setting, ...]:
     if any(character in text for text in texts for character in "\0\n"):
         raise InvalidSetting(where, "a line break or NUL byte in it", "name=value")
     return tuple(
-        Setting(name=name, value=value, place=Place(file=where))
-        for name, value in (name_and_value(text, Place(file=where)) for text in texts)
+        Setting(name=name, value=value, place=Place(file=where, line=0))
+        for name, value in (name_and_value(text, Place(file=where, line=0)) for text in texts)
     )
 
 
