@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mxprobe.cli.check import Request
+from mxprobe.cli.check_request import Request
 from mxprobe.cli.check_live import check_live
 from mxprobe.cli.probing_options import ProbingOptions
 from mxprobe.mta.senders import senders

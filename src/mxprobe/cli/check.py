@@ -6,7 +6,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -14,44 +13,10 @@ from mxprobe.errors import InvalidSetting
 from mxprobe.verdict.checks import CheckReport, outcome_of
 
 if TYPE_CHECKING:
-    from mxprobe.cli.probing_options import ProbingOptions
+    from mxprobe.cli.check_request import Request
 
 CheckFormat = Literal["text", "json", "junit", "sarif", "github"]
 CHECK_FORMATS: tuple[CheckFormat, ...] = get_args(CheckFormat)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the command line said, as text and numbers. `probing` are the options that a probe has, too."""
-
-    next_hops: tuple[str, ...] = ()
-    connect: tuple[str, ...] = ()
-    known_as: str | None = None
-    groups: tuple[str, ...] = ()
-    configuration: Path | None = None
-    require: tuple[str, ...] = ()
-    senders: tuple[str, ...] = ()
-    covers: tuple[str, ...] = ()
-    days: int | None = None
-    same_everywhere: bool | None = None
-    baseline: Path | None = None
-    baseline_store: str | None = None
-    baseline_live: str | None = None
-    main_cf: str | None = None
-    master_cf: str | None = None
-    service: str | None = None
-    postconf: str | None = None
-    overrides: tuple[str, ...] = ()
-    postfix: str | None = None
-    openssl: str | None = None
-    certificates: tuple[str, ...] = ()
-    outbound: bool = False
-    baseline_main_cf: str | None = None
-    store: str | None = None
-    output: str = "text"
-    write: tuple[str, ...] = ()
-    verbose: bool = False
-    probing: ProbingOptions
 
 
 def check(request: Request) -> int:

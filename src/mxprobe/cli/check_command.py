@@ -110,10 +110,11 @@ def check(
     deadline: Deadline = 300.0,
 ) -> None:
     """Check our own side before a change goes live: servers, or a main.cf on paper."""
-    from mxprobe.cli import check as command
+    from mxprobe.cli.check import check as run
+    from mxprobe.cli.check_request import Request
     from mxprobe.cli.probing_options import ProbingOptions
 
-    request = command.Request(
+    request = Request(
         next_hops=tuple(next_hops or ()),
         connect=tuple(connect or ()),
         known_as=known_as,
@@ -163,4 +164,4 @@ def check(
             twins=False,  # what each address does by itself is the question
         ),
     )
-    raise typer.Exit(command.check(request))
+    raise typer.Exit(run(request))

@@ -30,7 +30,7 @@ from mxprobe.verdict.checks import Check, CheckReport
 from mxprobe.verdict.gate import Conditions, gate_checks
 
 if TYPE_CHECKING:
-    from mxprobe.cli.check import Request
+    from mxprobe.cli.check_request import Request
 
 
 _Asked = tuple[tuple[Group | None, Conditions], ...]

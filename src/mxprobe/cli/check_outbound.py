@@ -21,7 +21,7 @@ from mxprobe.verdict.outbound import Delivery, Partner, Simulations, delivery, p
 from mxprobe.verdict.outbound_checks import partner_check, summary_check
 
 if TYPE_CHECKING:
-    from mxprobe.cli.check import Request
+    from mxprobe.cli.check_request import Request
 
 CLEAR_TEXT_WAITS_SINCE = (3, 0, 0)
 """Since when mail has to be in the queue for `minimal_backoff_time` before a failed handshake leads to clear text

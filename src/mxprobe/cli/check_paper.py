@@ -33,7 +33,7 @@ from mxprobe.verdict.paper import target_on_paper
 from mxprobe.verdict.paper_checks import Blame, Places, mandatory_check, placed, version_checks
 
 if TYPE_CHECKING:
-    from mxprobe.cli.check import Request
+    from mxprobe.cli.check_request import Request
     from mxprobe.facts import Target
     from mxprobe.mta.postfix.configuration import Configuration
     from mxprobe.terms import CertificateKind
