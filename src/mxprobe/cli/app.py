@@ -36,11 +36,9 @@ from mxprobe.cli.option_types import (
     Verbose,
     VerifyDepth,
 )
-from mxprobe.cli.plain_parameters import PlainGroup
 
 app = typer.Typer(
     name="mxprobe",
-    cls=PlainGroup,
     help="Asks mail servers what they really do with STARTTLS.",
     epilog="Exit codes: 0 nothing to report, 1 a finding, 2 wrong usage, 3 could not tell.",
     no_args_is_help=True,
@@ -196,9 +194,7 @@ def senders(
     raise typer.Exit(command.senders(tuple(names or ()), output))
 
 
-profile_app = typer.Typer(
-    cls=PlainGroup, no_args_is_help=True, help="Profiles of one's own, from the hello of a real client."
-)
+profile_app = typer.Typer(no_args_is_help=True, help="Profiles of one's own, from the hello of a real client.")
 app.add_typer(profile_app, name="profile")
 
 

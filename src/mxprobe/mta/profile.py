@@ -75,9 +75,13 @@ Tls = Literal["none", "may", "encrypt", "dane", "dane-only", "fingerprint", "ver
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoTls:
     """An MTA that does no TLS at all, though nothing need be wrong with the other side: `reason` says why, such as a
-    list of protocols that its version does not know. `where` is a file and line, where there is one."""
+    list of protocols that its version does not know. `where` is a file and line, where there is one.
+
+    `starttls` is what a server makes of it: it does not announce STARTTLS, refuses it, or takes it and fails.
+    """
 
     name: str
     reason: str
+    starttls: Literal["not-offered", "refused", "offered-but-broken"] = "not-offered"
     where: str = ""
     warnings: tuple[str, ...] = field(default=())

@@ -13,6 +13,7 @@ from mxprobe.facts import (
     Natural,
     Order,
     ProtocolFacts,
+    Stage,
     Starttls,
     Suite,
     Target,
@@ -35,6 +36,7 @@ PORT: Final = 25
 """The port of mail exchange; no other would be asked of a configuration."""
 
 _IN_TLS13: Final = frozenset((*HYBRIDS, *TLS13_GROUPS, *OTHER_TLS13_GROUPS))
+_STAGES: Final[dict[str, Stage]] = {"not-offered": "ehlo", "refused": "starttls", "offered-but-broken": "hello"}
 _NO_KEY_EXCHANGE: Final = "no suite with an ephemeral key is accepted"
 _NO_SIGNATURE: Final = "no suite that signs is accepted"
 
@@ -52,11 +54,11 @@ def facts_on_paper(
 
     `certificates` are those that the server would send, `verification` and `name_match` what was found of the first.
     `host` stands for the address too, since there is none. Suites that need a kind of key which the server lacks are
-    left out, as no probe would find them; a profile without any kind says nothing of keys. A server without TLS offers
-    no STARTTLS, and refuses every version.
+    left out, as no probe would find them; a profile without any kind says nothing of keys. A server without TLS has a
+    STARTTLS that does not work, or none, and refuses every version.
     """
     if isinstance(server, NoTls):
-        starttls = Starttls(state="not-offered", stage="ehlo", reason=server.reason)
+        starttls = Starttls(state=server.starttls, stage=_STAGES[server.starttls], reason=server.reason)
         refused = ProtocolFacts(state="refused", reason=server.reason, complete=True)
         protocols = dict.fromkeys(PROTOCOLS, refused)
         source, natural, kinds = server.where or server.name, None, {}

@@ -37,6 +37,7 @@ def session_settings(
         return NoTls(
             name=name,
             reason=f'{protocols_name}: Postfix {postfix} does not know "{error.word}", so the whole list is invalid',
+            starttls="refused",
             where=parameters.where(protocols_name),
             warnings=(f'Invalid TLS protocol list "{text}": {effect}',),
         )
@@ -54,6 +55,7 @@ def session_settings(
         return NoTls(
             name=name,
             reason=str(error),
+            starttls="offered-but-broken",
             where=_first_set(parameters, *(exclusions if error.excluding else ()), grade_name),
             warnings=(f"{error}: aborting TLS session",),
         )
@@ -61,6 +63,7 @@ def session_settings(
         return NoTls(
             name=name,
             reason=str(error),
+            starttls="offered-but-broken",
             where=_first_set(parameters, list_name, *exclusions, grade_name),
             warnings=(f'error setting cipher grade: "{grade}"',),
         )
