@@ -33,6 +33,8 @@ class Request:
     postconf: str | None = None
     overrides: tuple[str, ...] = ()
     postfix: str | None = None
+    exim: str | None = None
+    tls_library: str | None = None
     openssl: str | None = None
     certificates: tuple[str, ...] = ()
     outbound: bool = False

@@ -126,7 +126,7 @@ def exim_profile(
             raise InvalidSetting("openssl", "an Exim has one TLS library, and it is said to be GnuTLS")
         library = exim_library() if found else tls_library or "openssl"
         path = directory / Path(file).expanduser()
-        configuration = read_exim(read_text(path), str(path), _included, library=library)
+        configuration = read_exim(read_text(path), str(path), included_text, library=library)
         if library == "gnutls":
             priority, place = priority_of(configuration, transport)
             return _of_priority(name, priority, f"{place}, by {{version}}")
@@ -323,12 +323,6 @@ def _postfix_configuration(
     return settings.overridden(
         postfix.overrides((f"{key}={value}" for key, value in overrides.items()), "overrides")
     ), prefix
-
-
-def _included(name: str) -> str | None:
-    """A file that an Exim configuration includes; None if there is none."""
-    path = Path(name)
-    return read_text(path) if path.exists() else None
 
 
 def _of_priority(name: str, priority: str, source: str) -> Profile:

@@ -46,6 +46,22 @@ def read_text(path: Path, where: str | None = None) -> str:
         return data.decode("latin-1")
 
 
+def included_text(name: str) -> str | None:
+    """The text of a file that a configuration includes; None if there is none.
+
+    Raises:
+        InvalidSetting: it may be there, and cannot be read.
+    """
+    try:
+        os.stat(name)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise InvalidSetting(name, f"cannot be read: {reason or error}") from error
+    return read_text(Path(name))
+
+
 def program(*names: str) -> str | None:
     """Where the first of these programs is that is installed, also in the directories for administrators."""
     for name in names:

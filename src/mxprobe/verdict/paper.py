@@ -13,7 +13,6 @@ from mxprobe.facts import (
     Natural,
     Order,
     ProtocolFacts,
-    Stage,
     Starttls,
     Suite,
     Target,
@@ -25,6 +24,7 @@ from mxprobe.tls.code_points import TLS12_GROUPS, TLS13_GROUPS, group_name, sche
 from mxprobe.tls.families import families_of
 from mxprobe.tls.free_facts import Feature, FiniteField
 from mxprobe.tls.groups import HYBRIDS, OTHER_TLS13_GROUPS
+from mxprobe.tls.offer import Stage
 from mxprobe.tls.signing_keys import KIND_OF_SCHEME, KINDS_OF_AUTHENTICATION, NOT_IN_TLS13, SCHEME_OF_CURVE
 from mxprobe.tls.suites import allowed, candidates, suite
 from mxprobe.trust.certificate import Certificate
