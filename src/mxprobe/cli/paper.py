@@ -62,36 +62,38 @@ class Start:
         return cls(at=datetime.now(UTC), clock=time.monotonic())
 
 
-def stated_certificates(names: tuple[str, ...]) -> Shown:
-    """Those of ``--cert``.
+def stated_certificates(names: tuple[str, ...], *, mta: str = "Postfix") -> Shown:
+    """Those of ``--cert``, for a server of this `mta`.
 
     Raises:
         InvalidSetting: one cannot be read, or has a key that no suite is for.
     """
-    chains = tuple(chain for name in names for chain in chains_of(name, "--cert"))
+    chains = tuple(chain for name in names for chain in chains_of(name, "--cert", mta=mta))
     return Shown(chains=chains, place=Place(file=names[0]))
 
 
-def chains_named(name: str, where: str, *, several: bool = False) -> tuple[tuple[bytes, ...], ...]:
-    """Those of a file that a configuration names at `where`; `several` as in `certificate_chains`.
+def chains_named(
+    name: str, where: str, *, several: bool = False, mta: str = "Postfix"
+) -> tuple[tuple[bytes, ...], ...]:
+    """Those of a file that a configuration names at `where`; `several` and `mta` as in `certificate_chains`.
 
     Raises:
         InvalidSetting: they cannot be read; it says what can be done about it.
     """
     try:
-        return chains_of(name, where, several=several)
+        return chains_of(name, where, several=several, mta=mta)
     except InvalidSetting as error:
         problem = f"{error.problem}; the suites depend on the kind of its key"
         raise InvalidSetting(error.where, problem, "--cert FULLCHAIN.pem says which certificate it is") from error
 
 
-def chains_of(name: str, where: str, *, several: bool = False) -> tuple[tuple[bytes, ...], ...]:
+def chains_of(name: str, where: str, *, several: bool = False, mta: str = "Postfix") -> tuple[tuple[bytes, ...], ...]:
     """The chains of a PEM file, each with a certificate that there are suites for at its beginning.
 
     Raises:
         InvalidSetting: it cannot be read, or has another kind of key.
     """
-    chains = certificate_chains(name, where, several=several)
+    chains = certificate_chains(name, where, several=several, mta=mta)
     for chain in chains:
         found = read_certificate(chain[0], chain)
         if kind_of_key(found.key) is None:

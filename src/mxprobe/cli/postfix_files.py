@@ -133,9 +133,11 @@ def read_file(name: str, limit: int) -> str:
     return _decoded(_read_bytes(name, limit))
 
 
-def certificate_chains(name: str, where: str, *, several: bool = False) -> tuple[tuple[bytes, ...], ...]:
+def certificate_chains(
+    name: str, where: str, *, several: bool = False, mta: str = "Postfix"
+) -> tuple[tuple[bytes, ...], ...]:
     """The chains of a PEM file, DER, each with its own certificate first; with `several`, each key begins another one,
-    as in `smtpd_tls_chain_files`.
+    as in `smtpd_tls_chain_files`. `mta` is whose server it is.
 
     Raises:
         InvalidSetting: it cannot be read, or has no certificate in it.
@@ -146,7 +148,7 @@ def certificate_chains(name: str, where: str, *, several: bool = False) -> tuple
     except InvalidSetting as error:
         raise InvalidSetting(where, f"{name} {error.problem}") from error
     if b"-----BEGIN ENCRYPTED PRIVATE KEY" in data or b"Proc-Type: 4,ENCRYPTED" in data:
-        raise InvalidSetting(where, f"{name} has an encrypted key, with which Postfix turns TLS off")
+        raise InvalidSetting(where, f"{name} has an encrypted key, with which {mta} turns TLS off")
     for label, body in _PEM.findall(data)[: 2 * MAX_CERTIFICATES]:
         if label in _CERTIFICATES:
             try:
@@ -157,7 +159,7 @@ def certificate_chains(name: str, where: str, *, several: bool = False) -> tuple
             chains.append([])
     found = tuple(tuple(chain[:MAX_CERTIFICATES]) for chain in chains if chain)
     if not found:
-        why = ", and is DER or PKCS#12, which Postfix does not read" if data.startswith(b"0") else ""
+        why = f", and is DER or PKCS#12, which {mta} does not read" if data.startswith(b"0") else ""
         raise InvalidSetting(
             where, f"{name} has no certificate in it{why}", "a PEM file, the server's own certificate first"
         )

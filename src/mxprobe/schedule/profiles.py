@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from mxprobe.errors import InvalidCipherString, InvalidSetting
 from mxprobe.mta.profile import NoTls, Profile, Tls
 from mxprobe.schedule.profile_lists import explicit_profile
-from mxprobe.schedule.programs import read_text
+from mxprobe.schedule.programs import included_text, read_text
 from mxprobe.schedule.this_machine import exim_library, gnutls_listing, openssl_generation, postconf, version_of_postfix
 from mxprobe.terms import PROTOCOLS
 
