@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from mxprobe.cli.running import run_async
 from mxprobe.facts import EndpointFacts
 from mxprobe.probing.prober import probe
-from mxprobe.probing.settings import ProbeSettings
+from mxprobe.probing.settings import Depth, ProbeSettings
 from mxprobe.store import open_store, sqlite_url
 from mxprobe.store.tables import JsonOf
 from servers.postfix import postfix_server
@@ -24,12 +24,11 @@ from servers.postfix import postfix_server
 VERSIONS = ("SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 
-def real_facts() -> str:
-    """The JSON of a full probe of a Postfix that is opened up to all that its OpenSSL can do: 126 suites."""
+def real_facts(depth: Depth) -> str:
+    """The JSON of a probe of a Postfix that is opened up to all that its OpenSSL can do: 126 suites."""
     with postfix_server(opened_up=True) as server:
-        target = asyncio.run(
-            probe(f"[mx.example.org]:{server.port}", ProbeSettings(connect={"mx.example.org": "127.0.0.1"}))
-        )
+        settings = ProbeSettings(depth=depth, connect={"mx.example.org": "127.0.0.1"})
+        target = asyncio.run(probe(f"[mx.example.org]:{server.port}", settings))
     (facts,) = target.endpoints
     text = JsonOf(EndpointFacts).process_bind_param(facts, None)  # type: ignore[arg-type]
     assert text is not None
@@ -65,7 +64,7 @@ def make_store(path: Path, facts: str, *, partners: int, kinds: int) -> None:
 
 
 def _varied(original: dict[str, Any], kinds: int) -> Iterator[dict[str, Any]]:
-    """Servers that differ in their versions and suites, as if each had a configuration of its own."""
+    """Servers that differ in their versions, suites, groups and schemes, as if each had a configuration of its own."""
     for kind in range(kinds):
         document = json.loads(json.dumps(original))
         for place, version in enumerate(VERSIONS):
@@ -75,5 +74,16 @@ def _varied(original: dict[str, Any], kinds: int) -> Iterator[dict[str, Any]]:
             elif seen["suites"]:
                 turn = (kind >> 4) % len(seen["suites"])
                 seen["suites"] = (seen["suites"][turn:] + seen["suites"][:turn])[: 1 + kind % len(seen["suites"])]
-                seen["hellos"] = len(seen["suites"]) + 1 + kind  # no two kinds have any version in common
+                seen["hellos"] = len(seen["suites"]) + 1
+                for place_of_list, listing in enumerate((seen["groups"], seen["schemes"])):
+                    _vary(listing, kind >> place_of_list)
+                seen["dh"] = [{**field, "prime": f"{kind:064x}"} for field in seen["dh"]]
         yield document
+
+
+def _vary(listing: dict[str, Any] | None, kind: int) -> None:
+    """The same names from another one on, and not all of them."""
+    if listing and listing["names"]:
+        names = listing["names"]
+        turn = kind % len(names)
+        listing["names"] = (names[turn:] + names[:turn])[: 1 + kind // len(names) % len(names)]

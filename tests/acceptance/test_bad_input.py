@@ -86,7 +86,7 @@ OPTIONS = [
     (["--contact", ""], ["--contact", "''"]),
     (["--verify-depth", "0"], ["--verify-depth", "1"]),
     (["--verify-depth", "101"], ["--verify-depth", "100"]),
-    (["--verify-depth", "deep"], ["--verify-depth", "integer"]),
+    (["--verify-depth", "deep"], ["--verify-depth", "'deep'"]),
     (["--per-address", "0"], ["--per-address", "1"]),
     (["--connections", "0"], ["--connections", "1"]),
     (["--deadline", "0"], ["--deadline", "1"]),

@@ -264,6 +264,43 @@ def test_who_trusts_no_ca_verifies_nobody(tmp_path: Path, store: str) -> None:
     assert outcomes(done) == {"ecdhe.example": ("unknown", "unknown")}, done.out
 
 
+def test_at_dane_what_depends_on_tlsa_records_is_said(tmp_path: Path, store: str) -> None:
+    dnssec = "smtp_dns_support_level = dnssec"
+    done = check(main_cf(tmp_path, "smtp_tls_security_level = dane", dnssec), store, "dhe.example", "sslv3.example")
+    assert outcomes(done)["dhe.example"] == ("tls", "passed")
+    assert of(done, "dhe.example")["summary"].endswith("(as without TLSA records, which are not in the store)")
+    assert "where it has TLSA records, mail waits" in of(done, "sslv3.example")["summary"]
+    done = check(main_cf(tmp_path, "smtp_tls_security_level = dane-only", dnssec), store, "dhe.example")
+    assert outcomes(done) == {"dhe.example": ("unknown", "unknown")}
+    assert "TLSA records are not in the store" in of(done, "dhe.example")["summary"]
+
+
+def test_signatures_that_are_too_weak_for_an_authenticated_level_end_the_session(tmp_path: Path) -> None:
+    old = {
+        "static.example": seen("mx.static.example", "AES128-SHA", "TLSv1"),
+        "ecdhe.example": seen("mx.ecdhe.example", "ECDHE-RSA-AES128-SHA AES128-SHA", "TLSv1"),
+    }
+    asyncio.run(_filled(tmp_path / "old.db", old))
+    store = f"sqlite:///{tmp_path}/old.db"
+    at_may = outcomes(check(main_cf(tmp_path, "smtp_tls_security_level = may"), store))
+    assert {at_may[name][0] for name in old} == {"tls"}
+    # With security level 1, at which OpenSSL 3.0 verifies, TLS 1.0 has no signature that is strong enough.
+    done = check(
+        main_cf(tmp_path, "smtp_tls_security_level = encrypt", "tls_medium_cipherlist = ALL:@SECLEVEL=1"), store
+    )
+    assert outcomes(done)["ecdhe.example"] == ("deferred", "failed")
+    assert "our security level forbids signatures of TLSv1" in of(done, "ecdhe.example")["summary"]
+    assert outcomes(done)["static.example"] == ("tls", "passed")
+
+
+@pytest.mark.parametrize(
+    "setting", ["smtp_tls_protocols = TLSv9", "tls_medium_cipherlist = HIGH:!", "smtp_tls_exclude_ciphers = !aNULL"]
+)
+def test_what_turns_tls_off_is_to_blame(tmp_path: Path, store: str, setting: str) -> None:
+    path = main_cf(tmp_path, "smtp_tls_security_level = may", "", setting)
+    assert of(check(path, store), "ecdhe.example")["place"] == {"file": str(path), "line": 3}
+
+
 # Against another configuration
 
 
@@ -325,6 +362,7 @@ def test_every_format_has_it(tmp_path: Path, store: str, form: str) -> None:
     [
         (["--store", "sqlite:////nowhere/x.db"], "there is no such database"),
         (["--store", "mysql://x"], "not a database"),
+        (["--store", "postgresql://owner:s3cret@127.0.0.1:1/mail"], "postgresql://owner:***@127.0.0.1:1/mail: "),
         ([], "--store: it is missing"),
     ],
 )

@@ -109,6 +109,22 @@ CASES = (
         id="curves-with-fields-1.2",
         settings={**MAY, "smtp_tls_protocols": "<=TLSv1.2", "tls_eecdh_auto_curves": "ffdhe3072 X25519"},
     ),
+    Case(id="brainpool-alone", settings={**MAY, "tls_eecdh_auto_curves": "brainpoolP256r1"}, plain=True),
+    Case(
+        id="brainpool-alone-1.2",
+        settings={**MAY, "tls_eecdh_auto_curves": "brainpoolP256r1", "smtp_tls_protocols": "<=TLSv1.2"},
+    ),
+    Case(id="a-field-alone", settings={**MAY, "tls_eecdh_auto_curves": "ffdhe2048"}),
+    Case(
+        id="a-field-alone-1.2",
+        settings={**MAY, "tls_eecdh_auto_curves": "ffdhe2048", "smtp_tls_protocols": "<=TLSv1.2"},
+    ),
+    Case(
+        id="no-group-at-level-5",
+        settings={**MAY, "tls_medium_cipherlist": "ALL:@SECLEVEL=5", "tls_eecdh_auto_curves": "X448"},
+        plain=True,
+    ),
+    Case(id="dane-without-dnssec", settings={"smtp_tls_security_level": "dane", "smtp_tls_ciphers": "high"}),
     Case(id="curves-unknown", settings={**MAY, "tls_eecdh_auto_curves": "x25519 nonsense"}),
     Case(id="curves-twice", settings={**MAY, "tls_eecdh_auto_curves": "P-256 prime256v1"}),
     Case(

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mxprobe.cli.check import Request
 from mxprobe.cli.check_live import check_live
+from mxprobe.cli.check_request import Request
 from mxprobe.cli.probing_options import ProbingOptions
 from mxprobe.mta.senders import senders
+from mxprobe.report.check_document import check_json
 from mxprobe.verdict.checks import CheckReport
 from servers.certificates import Authority
 from servers.openssl_server import openssl_server
@@ -45,6 +46,27 @@ def test_a_check_of_itself_against_itself_finds_nothing_lost(postfix: RunningSer
     report = checked(postfix.port, baseline_live=f"[127.0.0.1]:{postfix.port}")
     assert {check.outcome for check in report.checks if check.id == "keeps"} == {"passed"}
     assert [check for check in report.checks if check.id in ("gained", "changed", "baseline")] == []
+
+
+def test_against_a_baseline_every_known_sender_is_asked_and_no_other_condition_is_about_it(
+    postfix: RunningServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "before.json"
+    before = checked(postfix.port)
+    path.write_text(check_json(before))
+    settings = {"smtpd_tls_exclude_ciphers": "kRSA, kDHE, aRSA", "smtpd_tls_protocols": ">=TLSv1.2"}
+    with postfix_server(main_cf=settings) as after:
+        plain = checked(after.port)
+        report = checked(after.port, baseline=path)
+    kept = {check.name: check.outcome for check in report.checks if check.id == "keeps" and "sender" in check.name}
+    judged = {check.name.removeprefix("sender ") for check in report.checks if check.name.startswith("sender ")}
+    assert judged == {sender.name for sender in senders()}
+    incomplete = {f"sender {sender.name}" for sender in senders() if not sender.profile.complete}
+    assert {name for name, outcome in kept.items() if outcome == "unknown"} <= incomplete
+    assert report.connections == plain.connections + len(senders())
+    (target,) = report.targets
+    assert [verdict for verdict in target.verdicts if verdict.id == "shared-cipher"] == []
+    assert not any(check.id == "sender" for check in report.checks)
 
 
 def test_the_issuers_in_a_chain_are_looked_at_too() -> None:

@@ -26,6 +26,7 @@ from mxprobe.facts import (
     Starttls,
     Suite,
 )
+from mxprobe.mta.senders import senders
 from mxprobe.routing.route import MxHost, Route, RouteError
 from mxprobe.smtp.replies import Reply
 from mxprobe.store import open_store
@@ -37,6 +38,7 @@ from mxprobe.trust.certificate import Certificate
 from mxprobe.trust.names import NameMatch
 from mxprobe.trust.verification import Verification, VerifyStep
 from mxprobe.verdict.outbound import Partner, PartnerServer
+from mxprobe.verdict.simulation import simulate
 from servers.postgresql import Postgresql
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -205,6 +207,33 @@ def test_whatever_was_stored_is_read_as_it_was_meant(known: EndpointFacts, datab
     )
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(known=FACTS)
+def test_clients_get_of_it_what_they_get_of_the_facts_themselves(known: EndpointFacts, database: Path) -> None:
+    text = JsonOf(EndpointFacts).process_bind_param(known, None)  # type: ignore[arg-type]
+    assert text is not None
+    written(database, text)
+
+    found = only(database).facts
+
+    assert found is not None
+    for sender in senders():
+        assert simulate(sender.profile, found) == simulate(sender.profile, known)
+
+
+def test_a_version_that_cannot_be_read_is_told_when_it_is_looked_at(database: Path) -> None:
+    known = facts(protocols={"TLSv1.2": ProtocolFacts(state="accepted", complete=True, order="server")})
+    text = JsonOf(EndpointFacts).process_bind_param(known, None)  # type: ignore[arg-type]
+    assert text is not None
+    written(database, text.replace('"complete":true', '"complete":tru'))
+
+    found = only(database).facts
+
+    assert found is not None
+    with pytest.raises(StoreError, match="cannot be read"):
+        found.protocols["TLSv1.2"]
+
+
 def test_facts_in_another_order_and_of_an_older_version_are_read_too(database: Path) -> None:
     known = facts(protocols={"TLSv1.2": ProtocolFacts(state="accepted", complete=True, order="server")})
     text = JsonOf(EndpointFacts).process_bind_param(known, None)  # type: ignore[arg-type]
@@ -334,6 +363,9 @@ async def test_partners_on_a_server_are_read_as_those_in_a_file(tmp_path: Path, 
     in_file, on_server = (list(partners(url, trust=True)) for url in urls)
     assert on_server == in_file
     assert [partner.next_hop for partner in on_server] == ["a.example", "b.example"]
+    for url in urls:
+        shares = [[each.next_hop for each in partners(url, share=(first, 2))] for first in (0, 1)]
+        assert shares == [["a.example"], ["b.example"]]
 
 
 def test_a_server_that_cannot_be_read_is_told_in_one_line(postgresql_server: Postgresql) -> None:

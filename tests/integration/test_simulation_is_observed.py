@@ -35,6 +35,8 @@ UNKNOWN = {
     "no schemes in TLS 1.2": "it means SHA-1; what a server without SHA-1 then does differs",
     "holes": "without TLS 1.3 some servers go by the list of versions (NSS), some by the newest alone (OpenSSL 1.0.1)",
     "a hole": "the same",
+    "DHE alone with ffdhe3072": "GnuTLS that has none of the client's groups refuses; others have a field of their own",
+    "DHE with all finite fields": "the same",
     "PSK alone": "whether both sides have the same secret cannot be told",
 }
 """The clients for which the answer may be unknown at some server, and why."""
@@ -43,7 +45,7 @@ MOST_UNKNOWN_AT_RANDOM = 0.35
 """The part of the clients with random lists that may be unknown at one server: every third lists no scheme for a suite
 that it offers, or not the curve of the certificate."""
 
-MOST_UNKNOWN = 6
+MOST_UNKNOWN = 8
 """How many of the clients that are made up may be unknown at one server."""
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mxprobe.cli.running import run_async
-from mxprobe.errors import InvalidSetting, MxprobeError
+from mxprobe.errors import InvalidSetting, MxprobeError, StoreError
 from mxprobe.facts import EndpointFacts
+from mxprobe.schedule.files import read_at_most
 from mxprobe.store.location import without_password
 from mxprobe.terms import NextHop, host_name
 from mxprobe.verdict.baseline import Baseline
@@ -29,8 +30,7 @@ def baseline_of_file(path: Path) -> Baseline:
     from mxprobe.report.check_document import read_targets
 
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+        data = read_at_most(path, MAX_FILE)
     except OSError as error:
         raise InvalidSetting("--baseline", f"{path} cannot be read: {error.strerror or error}") from error
     if len(data) > MAX_FILE:
@@ -68,9 +68,12 @@ def baseline_of_store(url: str, hops: Iterable[NextHop]) -> Baseline:
     It may know nothing of them: that is unknown, and nothing to mend.
 
     Raises:
-        StoreError: it cannot be opened.
+        InvalidSetting: it cannot be opened.
     """
-    return run_async(_stored(url, tuple(hops)))
+    try:
+        return run_async(_stored(url, tuple(hops)))
+    except StoreError as error:
+        raise InvalidSetting("--baseline-store", str(error)) from error
 
 
 async def _stored(url: str, hops: tuple[NextHop, ...]) -> Baseline:

@@ -6,7 +6,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -14,44 +13,10 @@ from mxprobe.errors import InvalidSetting
 from mxprobe.verdict.checks import CheckReport, outcome_of
 
 if TYPE_CHECKING:
-    from mxprobe.cli.probing_options import ProbingOptions
+    from mxprobe.cli.check_request import Request
 
 CheckFormat = Literal["text", "json", "junit", "sarif", "github"]
 CHECK_FORMATS: tuple[CheckFormat, ...] = get_args(CheckFormat)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the command line said, as text and numbers. `probing` are the options that a probe has, too."""
-
-    next_hops: tuple[str, ...] = ()
-    connect: tuple[str, ...] = ()
-    known_as: str | None = None
-    groups: tuple[str, ...] = ()
-    configuration: Path | None = None
-    require: tuple[str, ...] = ()
-    senders: tuple[str, ...] = ()
-    covers: tuple[str, ...] = ()
-    days: int | None = None
-    same_everywhere: bool | None = None
-    baseline: Path | None = None
-    baseline_store: str | None = None
-    baseline_live: str | None = None
-    main_cf: str | None = None
-    master_cf: str | None = None
-    service: str | None = None
-    postconf: str | None = None
-    overrides: tuple[str, ...] = ()
-    postfix: str | None = None
-    openssl: str | None = None
-    certificates: tuple[str, ...] = ()
-    outbound: bool = False
-    baseline_main_cf: str | None = None
-    store: str | None = None
-    output: str = "text"
-    write: tuple[str, ...] = ()
-    verbose: bool = False
-    probing: ProbingOptions
 
 
 def check(request: Request) -> int:
@@ -110,17 +75,19 @@ def check_text(report: CheckReport, form: CheckFormat) -> str:
 
 def _stop_if_inconsistent(request: Request) -> None:
     """Options of which one would be without any effect: whoever gave it thinks that it has some."""
-    paper = request.main_cf is not None or request.postconf is not None
+    postfix = request.main_cf is not None or request.postconf is not None
+    paper = postfix or request.exim is not None
     if request.main_cf is not None and request.postconf is not None:
         raise InvalidSetting("--postconf", "it stands in the place of --main-cf: give one of them")
+    if postfix and request.exim is not None:
+        raise InvalidSetting("--exim", "it stands in the place of --main-cf or --postconf: give one of them")
     dialled = {"--connect": request.connect, "--group": request.groups}
-    of_paper = {
+    of_paper = {"--openssl": request.openssl, "--cert": request.certificates}
+    of_postfix = {
         "--master-cf": request.master_cf,
         "--service": request.service,
         "-o": request.overrides,
         "--postfix": request.postfix,
-        "--openssl": request.openssl,
-        "--cert": request.certificates,
         "--outbound": request.outbound,
     }
     of_inbound = {
@@ -139,15 +106,21 @@ def _stop_if_inconsistent(request: Request) -> None:
     if paper:
         _only(dialled, "a configuration is judged on paper, and nothing is dialled for it")
     else:
-        _only(of_paper, "it needs a --main-cf, or --postconf")
+        _only(of_postfix, "it needs a --main-cf, or --postconf")
+        _only(of_paper, "it needs a --main-cf, --postconf or --exim")
+    if request.exim is not None:
+        _only(of_postfix, "it is about a Postfix, and goes with --main-cf or --postconf, not with --exim")
+    else:
+        _only({"--tls-library": request.tls_library}, "it is about an Exim, and goes with --exim")
     if request.outbound:
         _only(of_inbound, "with --outbound partners of the store are judged, and not our own server")
     else:
         _only(of_outbound, "it goes with --outbound; our own server is compared with --baseline-store and the like")
     if paper and not request.outbound:
-        _only({"--config": request.configuration}, "a main.cf is judged by itself, and not a group of probes.toml")
+        what = "a main.cf" if postfix else "an Exim's configuration"
+        _only({"--config": request.configuration}, f"{what} is judged by itself, and not a group of probes.toml")
         if len(request.next_hops) > 1:
-            raise InvalidSetting("NEXT_HOP", "a main.cf is for one server, which one name is enough for")
+            raise InvalidSetting("NEXT_HOP", f"{what} is for one server, which one name is enough for")
     if request.service is not None and request.master_cf is None:
         raise InvalidSetting("--service", "it needs a --master-cf")
     baselines = [request.baseline, request.baseline_store, request.baseline_live]
@@ -170,6 +143,10 @@ def _run(request: Request) -> CheckReport:
         from mxprobe.cli.check_outbound import check_outbound
 
         return check_outbound(request)
+    if request.exim is not None:
+        from mxprobe.cli.check_exim import check_exim
+
+        return check_exim(request)
     if request.main_cf is not None or request.postconf is not None:
         from mxprobe.cli.check_paper import check_paper
 

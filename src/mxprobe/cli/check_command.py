@@ -72,7 +72,15 @@ def check(
         list[str] | None, typer.Option("-o", metavar="NAME=VALUE", help="A parameter over that of the file.")
     ] = None,
     postfix: Annotated[str | None, typer.Option(metavar="VERSION", help="Whose defaults count, like 3.7.")] = None,
-    openssl: Annotated[str | None, typer.Option(metavar="1.0.2|1.1.1|3.0", help="What that Postfix runs on.")] = None,
+    exim: Annotated[
+        str | None, typer.Option(metavar="FILE", help="In place of --main-cf: an Exim's configuration.")
+    ] = None,
+    tls_library: Annotated[
+        str | None, typer.Option(metavar="openssl|gnutls", help="What that Exim is built with.")
+    ] = None,
+    openssl: Annotated[
+        str | None, typer.Option(metavar="1.0.2|1.1.1|3.0", help="What that Postfix or Exim runs on.")
+    ] = None,
     cert: Annotated[
         list[str] | None, typer.Option(metavar="FULLCHAIN", help="Its certificate, chain included (PEM).")
     ] = None,
@@ -109,11 +117,12 @@ def check(
     timeout: Timeout = None,
     deadline: Deadline = 300.0,
 ) -> None:
-    """Check our own side before a change goes live: servers, or a main.cf on paper."""
-    from mxprobe.cli import check as command
+    """Check our own side before a change goes live: servers, or a configuration on paper."""
+    from mxprobe.cli.check import check as run
+    from mxprobe.cli.check_request import Request
     from mxprobe.cli.probing_options import ProbingOptions
 
-    request = command.Request(
+    request = Request(
         next_hops=tuple(next_hops or ()),
         connect=tuple(connect or ()),
         known_as=known_as,
@@ -133,6 +142,8 @@ def check(
         postconf=postconf,
         overrides=tuple(override or ()),
         postfix=postfix,
+        exim=exim,
+        tls_library=tls_library,
         openssl=openssl,
         certificates=tuple(cert or ()),
         outbound=outbound,
@@ -163,4 +174,4 @@ def check(
             twins=False,  # what each address does by itself is the question
         ),
     )
-    raise typer.Exit(command.check(request))
+    raise typer.Exit(run(request))

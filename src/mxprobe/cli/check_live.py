@@ -18,6 +18,7 @@ from mxprobe.cli.probing_options import probe_settings, settings_over
 from mxprobe.cli.running import run_async
 from mxprobe.cli.scan import settings_of
 from mxprobe.errors import InvalidSetting
+from mxprobe.facts import Target
 from mxprobe.mta.profile import Profile
 from mxprobe.probing.prober import TargetProbe
 from mxprobe.probing.settings import ProbeSettings
@@ -29,7 +30,7 @@ from mxprobe.verdict.checks import Check, CheckReport
 from mxprobe.verdict.gate import Conditions, gate_checks
 
 if TYPE_CHECKING:
-    from mxprobe.cli.check import Request
+    from mxprobe.cli.check_request import Request
 
 
 _Asked = tuple[tuple[Group | None, Conditions], ...]
@@ -108,12 +109,10 @@ def _about(asked: _Asked, target: Target) -> Target:
 
 
 def _plan(request: Request) -> _Plan:
-    wanted = conditions(
-        request.require, request.senders, request.covers, request.days, same_everywhere=request.same_everywhere
-    )
     live = parse_next_hop(request.baseline_live) if request.baseline_live is not None else None
     if request.groups or request.configuration is not None:
-        return _with_baseline(_plan_of_groups(request, wanted, live), request)
+        return _with_baseline(_plan_of_groups(request, live), request)
+    wanted = _wanted(request)
     hops, connect = options.destinations(request.next_hops, request.connect, request.known_as)
     hops = tuple(dict.fromkeys(hops))
     known = _known(request, wanted)
@@ -143,10 +142,22 @@ def _beside(wanted: Conditions) -> tuple[Profile, ...]:
     return ONE_KIND if wanted.covers or wanted.days is not None else ()
 
 
-def _plan_of_groups(request: Request, wanted: Conditions, live: NextHop | None) -> _Plan:
+def _wanted(request: Request, *, profiles_too: bool = False) -> Conditions:
+    return conditions(
+        request.require,
+        request.senders,
+        request.covers,
+        request.days,
+        same_everywhere=request.same_everywhere,
+        profiles_too=profiles_too,
+    )
+
+
+def _plan_of_groups(request: Request, live: NextHop | None) -> _Plan:
     """The next-hops of groups, what each group requires, and how probes.toml has them probed."""
     configuration = read_configuration(request.configuration or Path("probes.toml"))
     groups = configuration.select_groups(request.groups)
+    wanted = _wanted(request, profiles_too=all(group.profile for group in groups))
     asked: dict[NextHop, _Asked] = {}
     for group in groups:
         required = group.requirements if group.requirements and not request.require else wanted.requirements

@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING
 from mxprobe.cli.check_paper import remarks
 from mxprobe.cli.outbound_demands import Demands
 from mxprobe.cli.postfix_files import postfix_on_paper
+from mxprobe.cli.shared_work import ALL, Share, in_shares
 from mxprobe.errors import InvalidSetting, StoreError
-from mxprobe.store.location import without_password
+from mxprobe.store.location import is_postgresql, sqlite_path, without_password
 from mxprobe.store.partners import partners
 from mxprobe.verdict.checks import Check, CheckReport
 from mxprobe.verdict.outbound import Delivery, Partner, Simulations, delivery, present
 from mxprobe.verdict.outbound_checks import partner_check, summary_check
 
 if TYPE_CHECKING:
-    from mxprobe.cli.check import Request
+    from mxprobe.cli.check_request import Request
 
 CLEAR_TEXT_WAITS_SINCE = (3, 0, 0)
 """Since when mail has to be in the queue for `minimal_backoff_time` before a failed handshake leads to clear text
 (HISTORY 20140218)."""
+
+_LARGE = 10_000_000
 
 _Judge = Callable[[Partner], Delivery]
 
@@ -43,18 +46,22 @@ def check_outbound(request: Request) -> CheckReport:
     baseline: _Judge = present
     compared = request.baseline_main_cf is not None
     if compared:
-        before = Demands(postfix_on_paper(request, client=True, main_cf=request.baseline_main_cf))
-        baseline, trust = _judge(before), trust or before.need_trust
+        today = Demands(postfix_on_paper(request, client=True, main_cf=request.baseline_main_cf))
+        baseline, trust = _judge(today), trust or today.need_trust
     url = _store(request)
     checks: list[Check] = []
     outcomes: Counter[str] = Counter()
     sessions: Counter[tuple[str | None, str | None]] = Counter()
-    for partner in _wanted(partners(url, trust=trust), request.next_hops, url):
-        found = judge(partner)
+
+    def judged(share: Share) -> list[tuple[str, Delivery, Delivery]]:
+        wanted = _wanted(partners(url, trust=trust, share=share), request.next_hops, url)
+        return [(partner.next_hop, judge(partner), baseline(partner)) for partner in wanted]
+
+    for next_hop, found, before in judged(ALL) if request.next_hops or not _is_large(url) else in_shares(judged):
         outcomes[found.outcome] += 1
         if found.outcome == "tls":
             sessions[found.protocol, found.suite] += 1
-        checks.append(partner_check(partner.next_hop, found, baseline(partner), compared=compared))
+        checks.append(partner_check(next_hop, found, before, compared=compared))
     if not checks:
         raise StoreError(f"{without_password(url)}: nothing was scanned yet; run: mxprobe scan")
     subject = f"{paper}, {without_password(url)}"
@@ -92,6 +99,16 @@ def _wanted(found: Iterator[Partner], next_hops: tuple[str, ...], url: str) -> I
             yield partner
     if missing:
         raise StoreError(f"{without_password(url)}: never scanned: {', '.join(missing)}")
+
+
+def _is_large(url: str) -> bool:
+    """Whether it takes longer to read than to start a second process. A server is not asked how much it has."""
+    if is_postgresql(url):
+        return False
+    try:
+        return sqlite_path(url).stat().st_size > _LARGE
+    except OSError:  # which is told when it is opened
+        return False
 
 
 def _store(request: Request) -> str:

@@ -18,15 +18,18 @@ def conditions(
     days: int | None,
     *,
     same_everywhere: bool | None = None,
+    profiles_too: bool = False,
 ) -> Conditions:
     """What ``--require``, ``--sender``, ``--covers``, ``--days`` and ``--same-everywhere`` come to.
+
+    `profiles_too` is whether there are profiles beside those of ``--sender``, which *shared-cipher* may be about.
 
     Raises:
         InvalidSetting: one of them names what there is not.
     """
     profiles = sender_profiles(senders)
     return Conditions(
-        requirements=_requirements(require, profiles=bool(profiles)),
+        requirements=_requirements(require, profiles=bool(profiles) or profiles_too),
         senders=profiles,
         covers=tuple(dict.fromkeys(_covered(name) for name in split(covers))),
         days=days,

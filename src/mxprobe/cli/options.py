@@ -158,7 +158,8 @@ def destinations(
         if len(direct) > 1 or len(hops) > 1:
             raise InvalidSetting("--connect", "ADDR[:PORT] stands for one next-hop; for more use NAME=ADDR")
         hops = (_redirected(hops, direct[0], known_as, connect),)
-        mapped[hops[0].host] = str(direct[0].address)
+        if hops[0].host != str(direct[0].address):
+            mapped[hops[0].host] = str(direct[0].address)
     if not hops:
         raise InvalidSetting("NEXT_HOP", "there is nothing to probe", "example.com, [host]:port, ...")
     return hops, mapped

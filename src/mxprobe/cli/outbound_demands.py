@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from mxprobe.cli.postfix_files import PostfixOnPaper, TableFiles, check_place
+from mxprobe.cli.postfix_files import PostfixOnPaper, TableFiles, check_place, place_said
 from mxprobe.mta.openssl import PROTOCOLS_OF
-from mxprobe.mta.postfix.client import client_level, client_profile
+from mxprobe.mta.postfix.client import client_level, client_profile, has_dnssec
 from mxprobe.mta.postfix.configuration import Place as PostfixPlace
 from mxprobe.mta.postfix.configuration import Setting
 from mxprobe.mta.postfix.exclusions import exclusions_of
@@ -94,7 +94,8 @@ class Demands:
         """What is odd about the tables, and what of the way of mail is not looked at."""
         parameters = self.paper.parameters
         warnings = table_warnings((*self._policies, *self._per_site))
-        said: list[tuple[str, str, PostfixPlace | None]] = [("lookup table", warning, None) for warning in warnings]
+        tables = parameters.place("smtp_tls_policy_maps" if self._policies else "smtp_tls_per_site")
+        said: list[tuple[str, str, PostfixPlace | None]] = [("lookup table", warning, tables) for warning in warnings]
         if parameters.text("smtp_tls_policy_maps") and parameters.text("smtp_tls_per_site"):
             ignored = "smtp_tls_per_site is ignored when smtp_tls_policy_maps is not empty"
             said.append(("smtp_tls_per_site", ignored, parameters.place("smtp_tls_per_site")))
@@ -158,7 +159,8 @@ class Demands:
             if len(self._kept) >= MAX_POLICIES:
                 self._kept.clear()
             self._kept[key] = found
-        return replace(found, match=match, trusts=self._trusts(policy), place=check_place(place))
+        blamed = place_said(found.offer.where) if isinstance(found.offer, NoTls) else None
+        return replace(found, match=match, trusts=self._trusts(policy), place=blamed or check_place(place))
 
     def _no_demand(self, found: InvalidPolicy | UnknownPolicy) -> NoDemand:
         if isinstance(found, UnknownPolicy):
@@ -235,7 +237,7 @@ class Demands:
         )
 
     def _has_dnssec(self) -> bool:
-        return self.paper.parameters.text("smtp_dns_support_level").lower() == "dnssec"
+        return has_dnssec(self.paper.parameters)
 
 
 def _begins_with(entry: Entry, words: tuple[str, ...]) -> bool:
@@ -246,7 +248,7 @@ def _over(policy: Policy | None, level: Tls) -> tuple[Setting, ...]:
     """What a policy says over main.cf, as settings of it."""
     if policy is None:
         return ()
-    place = PostfixPlace(file="-policy")  # the line of the entry, which others may be equal to
+    place = PostfixPlace(file="-policy", line=0)  # the line of the entry, which others may be equal to
     mandatory = "" if level == "may" else "mandatory_"
     said: dict[str, str | None] = {
         f"smtp_tls_{mandatory}ciphers": policy.ciphers,

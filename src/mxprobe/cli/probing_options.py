@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
@@ -72,7 +73,7 @@ def probe_settings(
             per_provider_per_minute=given.per_provider_per_minute,
         ),
         timeouts=options.timeouts(given.timeouts),
-        deadline=given.deadline,
+        deadline=_deadline(given.deadline),
         twins=given.twins,
         trace=given.trace,
         **({"ehlo": options.ehlo_name(given.ehlo)} if given.ehlo is not None else {}),
@@ -119,6 +120,12 @@ def _depth(text: str) -> Depth:
         if text == known:
             return known
     raise InvalidSetting("--depth", f"{text!r} is not a depth", ", ".join(DEPTHS))
+
+
+def _deadline(seconds: float) -> float:
+    if math.isnan(seconds):  # which no comparison finds too large
+        raise InvalidSetting("--deadline", "'nan' is no number of seconds", "1 to 86400")
+    return seconds
 
 
 def _contact(text: str | None) -> str | None:

@@ -15,6 +15,7 @@ from mxprobe.errors import InvalidSetting
 from mxprobe.mta.hello import profile_of_hello
 from mxprobe.mta.profile_file import MAX_FILE, Sender, one_line, profile_name, profile_text, read_sender
 from mxprobe.report.escape import printable
+from mxprobe.schedule.files import read_at_most
 from mxprobe.terms import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
@@ -101,8 +102,7 @@ def given_profile(text: str) -> Sender:
 
         return sender(text, "NAME|FILE")
     try:
-        with path.open(encoding="utf-8") as file:
-            content = file.read(MAX_FILE + 1)
+        content = read_at_most(path, MAX_FILE).decode()
     except OSError as error:
         raise InvalidSetting(text, f"cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -115,7 +115,7 @@ def _sender(request: RecordRequest, name: str, recorded: Recorded, minimum: Prot
     protocols_from = ""
     if minimum is not None:
         newest = PROTOCOLS.index(profile.protocols[-1])
-        told = PROTOCOLS[PROTOCOLS.index(minimum) : newest + 1]
+        told = PROTOCOLS[PROTOCOLS.index(minimum) : newest + 1] or (minimum,)
         try:
             profile = profile_of_hello(name, recorded.hello, protocols=told)
             protocols_from = f"--minimum {minimum}"

@@ -94,12 +94,15 @@ def client_profile(listing: Listing, *, name: str, source: str = "", anonymous: 
     Raises:
         InvalidSetting: nothing is left to offer.
     """
+    newest = listing.protocols[-1] if listing.protocols else None
     suites = tuple(
         suite.number
         for suite in listing.suites
-        if not _SHARED_SECRET.search(suite.name) and (anonymous or "_ANON_" not in suite.name)
+        if not _SHARED_SECRET.search(suite.name)
+        and (anonymous or "_ANON_" not in suite.name)
+        # The listing has suites of DTLS 1.2, too.
+        and (newest is None or PROTOCOLS.index(suite.since) <= PROTOCOLS.index(newest))
     )
-    newest = listing.protocols[-1] if listing.protocols else None
     groups = _groups_of_hello(listing, newest)
     shares: tuple[int, ...] | None = ()
     if newest == "TLSv1.3" and listing.extensions:

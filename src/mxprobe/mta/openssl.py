@@ -167,13 +167,17 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
-    """What a ClientHello of OpenSSL offers; a tuple is empty where the hello has no such extension."""
+    """What a ClientHello of OpenSSL offers; a tuple is empty where the hello has no such extension.
+
+    What it `abandons` is offered, and of no use before TLS 1.2.
+    """
 
     protocols: tuple[Protocol, ...]
     suites: tuple[int, ...]
     groups: tuple[int, ...]
     signature_schemes: tuple[int, ...]
     key_shares: tuple[int, ...]
+    abandons: tuple[int, ...] = ()
 
     def profile(self, *, name: str, source: str) -> Profile:
         """The profile of who sends it."""
@@ -185,11 +189,13 @@ class Hello:
             signature_schemes=self.signature_schemes,
             key_shares=self.key_shares,
             source=source,
+            abandons=self.abandons,
         )
 
 
 def client_hello(settings: Settings) -> Hello | None:
-    """The hello that OpenSSL sends; None where it can send none, for want of a version or of suites."""
+    """The hello that OpenSSL sends; None where it can send none, for want of a version, of suites, or in TLS 1.3 of a
+    group."""
     versions = settings.offered
     if not versions:
         return None
@@ -217,7 +223,22 @@ def client_hello(settings: Settings) -> Hello | None:
         # tls12_sigalg_allowed(): what TLS 1.3 cannot use is left out once nothing older is offered.
         schemes = tuple(scheme for scheme in schemes if scheme >> 8 > 3 and (scheme >> 8 == 8 or scheme & 0xFF != 2))
     shares = _tls13_groups(groups, settings.openssl)[:1] if new else ()
-    return Hello(protocols=versions, suites=suites, groups=groups, signature_schemes=schemes, key_shares=shares)
+    if new and not shares:
+        return None
+    before_tls12 = PROTOCOLS.index(oldest) < PROTOCOLS.index("TLSv1.2")
+    finished = usable(settings.suites, "TLSv1", settings.level, settings.openssl, server=False)
+    return Hello(
+        protocols=versions,
+        suites=suites,
+        groups=groups,
+        signature_schemes=schemes,
+        key_shares=shares,
+        abandons=tuple(
+            suite.number
+            for suite in old
+            if before_tls12 and suite.protocol in ("SSLv3", "TLSv1") and suite.number not in finished
+        ),
+    )
 
 
 def accepted_suites(
@@ -231,14 +252,17 @@ def accepted_suites(
     accepted: dict[Protocol, tuple[int, ...]] = {}
     known = catalogue(settings.openssl)
     for protocol in settings.enabled:
+        groups = settings.groups_for((protocol,))
         if protocol == "TLSv1.3":
             # is_tls13_capable(): without a key that TLS 1.3 can sign with, it is not spoken.
-            found = at_level(settings.ciphersuites, settings.level, settings.openssl) if kinds - {"DSA"} else ()
+            capable = bool(kinds - {"DSA"} and groups)
+            found = at_level(settings.ciphersuites, settings.level, settings.openssl) if capable else ()
         else:
+            curves = ecdhe and bool(groups)
             found = tuple(
                 number
                 for number in usable(settings.suites, protocol, settings.level, settings.openssl, server=True)
-                if _served(known[number], protocol, kinds, ecdhe, dhe)
+                if _served(known[number], protocol, kinds, curves, dhe)
             )
         if found:
             accepted[protocol] = found

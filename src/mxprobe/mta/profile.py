@@ -25,7 +25,8 @@ class Profile:
     such extension, None where the profile does not say. `hello` is the recorded ClientHello, records included, where
     there is one. `source` says where all this is from, such as ``main.cf of Postfix 3.7 on OpenSSL 3.0``. It may offer
     more than is listed where not `complete`: then what is not listed is unknown, but for suites of the key exchanges
-    that it is certainly `without`.
+    that it is certainly `without`. Suites that it `abandons` it offers, and then ends a session before TLS 1.2 that a
+    server has begun with them: what signs there is too weak to it.
 
     Raises:
         InvalidSetting: it offers nothing at all.
@@ -41,6 +42,7 @@ class Profile:
     source: str = ""
     complete: bool = True
     without: tuple[KeyExchange, ...] = ()
+    abandons: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.protocols or not self.suites:
@@ -73,9 +75,13 @@ Tls = Literal["none", "may", "encrypt", "dane", "dane-only", "fingerprint", "ver
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoTls:
     """An MTA that does no TLS at all, though nothing need be wrong with the other side: `reason` says why, such as a
-    list of protocols that its version does not know. `where` is a file and line, where there is one."""
+    list of protocols that its version does not know. `where` is a file and line, where there is one.
+
+    `starttls` is what a server makes of it: it does not announce STARTTLS, refuses it, or takes it and fails.
+    """
 
     name: str
     reason: str
+    starttls: Literal["not-offered", "refused", "offered-but-broken"] = "not-offered"
     where: str = ""
     warnings: tuple[str, ...] = field(default=())

@@ -86,7 +86,7 @@ def grouped_by_reason(report: CheckReport, outcome: Outcome) -> tuple[Group, ...
 
 def title(check: Check) -> str:
     """Which condition it is: ``require tls1.2``; the id alone where the summary has the name."""
-    return check.id if check.name in check.summary else f"{check.id} {check.name}"
+    return check.id if check.name == check.id or check.name in check.summary else f"{check.id} {check.name}"
 
 
 def without_the_obvious(report: CheckReport) -> CheckReport:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mxprobe.errors import InvalidNextHop, InvalidSetting
+from mxprobe.schedule.files import read_at_most
 from mxprobe.terms import NextHop, parse_next_hop
 
 MAX_FILE = 50_000_000
@@ -63,8 +64,7 @@ def read_text(path: Path) -> str:
             blame, the line.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+        data = read_at_most(path, MAX_FILE)
     except OSError as error:
         raise InvalidSetting(str(path), f"cannot be read: {error.strerror or error}") from error
     return text_of(data, str(path))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from mxprobe.errors import InvalidCipherString, InvalidSetting
 from mxprobe.mta.profile import NoTls, Profile, Tls
 from mxprobe.schedule.profile_lists import explicit_profile
-from mxprobe.schedule.programs import read_text
+from mxprobe.schedule.programs import included_text, read_text
 from mxprobe.schedule.this_machine import exim_library, gnutls_listing, openssl_generation, postconf, version_of_postfix
 from mxprobe.terms import PROTOCOLS
 
@@ -126,7 +126,7 @@ def exim_profile(
             raise InvalidSetting("openssl", "an Exim has one TLS library, and it is said to be GnuTLS")
         library = exim_library() if found else tls_library or "openssl"
         path = directory / Path(file).expanduser()
-        configuration = read_exim(read_text(path), str(path), _included, library=library)
+        configuration = read_exim(read_text(path), str(path), included_text, library=library)
         if library == "gnutls":
             priority, place = priority_of(configuration, transport)
             return _of_priority(name, priority, f"{place}, by {{version}}")
@@ -310,24 +310,19 @@ def _postfix_configuration(
     if master is not None and service is None:
         raise InvalidSetting("master", "no service of it is named", "service, such as smtp or relay")
     if service is not None:
-        from mxprobe.mta.postfix.services import client_service, read_master_cf
+        from mxprobe.mta.postfix.services import client_service, of_service, read_master_cf
 
         if master is None and main_cf == LIVE:
             text, place = postconf("-M"), "postconf -M"
         else:
             there = path.with_name("master.cf") if master is None else directory / Path(master).expanduser()
             text, place = read_text(there), str(there)
-        found = client_service(read_master_cf(text, place), service, "service")
-        settings, prefix = settings.overridden(found.overrides), "lmtp" if found.command == "lmtp" else "smtp"
+        services = read_master_cf(text, place)
+        found = client_service(services, service, "service")
+        settings, prefix = of_service(settings, services, found), "lmtp" if found.command == "lmtp" else "smtp"
     return settings.overridden(
         postfix.overrides((f"{key}={value}" for key, value in overrides.items()), "overrides")
     ), prefix
-
-
-def _included(name: str) -> str | None:
-    """A file that an Exim configuration includes; None if there is none."""
-    path = Path(name)
-    return read_text(path) if path.exists() else None
 
 
 def _of_priority(name: str, priority: str, source: str) -> Profile:

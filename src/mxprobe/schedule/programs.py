@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mxprobe.errors import InvalidSetting
+from mxprobe.schedule.files import read_at_most
 
 MAX_FILE: Final = 4_000_000
 """Bytes of a configuration file of an MTA: real ones have 100,000 at most. A device or a log would be endless."""
@@ -33,8 +34,7 @@ def read_text(path: Path, where: str | None = None) -> str:
     subject = "" if where is None else f"{path} "
     where = str(path) if where is None else where
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+        data = read_at_most(path, MAX_FILE)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise InvalidSetting(where, f"{subject}cannot be read: {reason or error}") from error
@@ -44,6 +44,22 @@ def read_text(path: Path, where: str | None = None) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("latin-1")
+
+
+def included_text(name: str) -> str | None:
+    """The text of a file that a configuration includes; None if there is none.
+
+    Raises:
+        InvalidSetting: it may be there, and cannot be read.
+    """
+    try:
+        os.stat(name)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise InvalidSetting(name, f"cannot be read: {reason or error}") from error
+    return read_text(Path(name))
 
 
 def program(*names: str) -> str | None:

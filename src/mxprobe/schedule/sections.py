@@ -256,8 +256,10 @@ def _look_up(location: tuple[str | int, ...]) -> tuple[Any, str | None]:
         if is_dataclass(found):
             found = get_type_hints(found, include_extras=True)[str(step)]
         else:
-            # The items of tuple[X, ...], the values of dict[str, X].
-            found = get_args(found)[0 if isinstance(step, int) else 1]
+            # The items of tuple[X, ...], the values of dict[str, X]; a key of that is wrong itself at "[key]".
+            if not (arguments := get_args(found)):
+                break
+            found = arguments[0 if isinstance(step, int) else 1]
         found, own = _bare(found)
         words = own or words
     return found, words

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from datetime import UTC, datetime
-from functools import cache
-from itertools import groupby
+from functools import cache, lru_cache
+from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 from typing import Protocol as Interface
 from urllib.parse import quote
 
@@ -74,10 +74,10 @@ _ENDPOINT = """
 """What of the facts passes, and is kept elsewhere, is nothing that decides about TLS."""
 
 
-def partners(url: str, *, trust: bool = False) -> Iterator[Partner]:
+def partners(url: str, *, trust: bool = False, share: tuple[int, int] = (0, 1)) -> Iterator[Partner]:
     """The newest that is known of every next-hop that ever was scanned, in a stream; nothing is written.
 
-    `trust` brings what verification found, too.
+    `trust` brings what verification found, too. A `share` like (1, 3) is every third partner, from the second one on.
 
     Raises:
         NewerDatabase: a newer mxprobe wrote it.
@@ -88,9 +88,17 @@ def partners(url: str, *, trust: bool = False) -> Iterator[Partner]:
     try:
         with connected(url) as connection:
             _check_schema(connection, shown)
-            yield from _Reading(connection, trust=trust).partners()
+            with _readable(shown):
+                yield from _Reading(connection, shown, trust=trust).partners(*share)
     except sqlite3.Error as error:
         raise StoreError(f"{shown}: {_one_line(error)}") from error
+
+
+@contextmanager
+def _readable(shown: str) -> Iterator[None]:
+    """Nobody but mxprobe writes facts, but a database may be damaged. It is called as it may be shown."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{shown}: what it holds cannot be read ({type(error).__name__}: {error})") from error
 
@@ -195,25 +203,27 @@ _BEFORE = {
 }
 _BEHIND = {"features": "quirks", "quirks": "certificate_kinds", "certificate_kinds": "sweep"}
 _LARGE = ("groups", "schemes", "dh", "families")
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 _KEY = re.compile(r'"key":"([^"\\]*)"')
 
 
 class _Reading:
     """Decodes rows, and remembers what it has decoded."""
 
-    def __init__(self, connection: _Connection, *, trust: bool) -> None:
+    def __init__(self, connection: _Connection, shown: str, *, trust: bool) -> None:
         self._connection = connection
+        self._shown = shown
         self._trust = trust
         self._kinds: dict[tuple[object, ...], tuple[int, EndpointFacts]] = {}
-        self._versions: dict[str, tuple[int, ProtocolFacts]] = {}
-        self._alike: dict[tuple[str, ...], tuple[int, ProtocolFacts]] = {}
+        self._decoded: dict[str, ProtocolFacts] = {}
         self._suites: dict[str, Suite] = {}
         self._parts: dict[tuple[str, str], Any] = {}
         self._numbers = 0
 
-    def partners(self) -> Iterator[Partner]:
+    def partners(self, first: int, step: int) -> Iterator[Partner]:
         """The partners, in the order of the scans."""
-        for (id, next_hop, scan_id), behind in groupby(self._connection.execute(_PARTNERS), key=itemgetter(0, 1, 2)):
+        each = groupby(self._connection.execute(_PARTNERS), key=itemgetter(0, 1, 2))
+        for (id, next_hop, scan_id), behind in islice(each, first, None, step):
             (route,) = self._connection.execute(_ROUTE, (id,)).fetchone()
             endpoints = (endpoint_id for *_, endpoint_id in behind if endpoint_id is not None)
             servers = tuple(self._server(scan_id, endpoint_id) for endpoint_id in endpoints)
@@ -241,9 +251,8 @@ class _Reading:
         keys = tuple(_KEY.findall(pieces["certificates"]))
         named = pieces["server_name"] != "null"
         starttls = pieces["starttls"].partition(',"reply":')[0].removesuffix("}") + "}"
-        versions = self._protocols(pieces["protocols"])
-        others = {name: pieces[name] for name in _TLS}
-        known = (named, starttls, *keys, *((name, version[0]) for name, version in versions.items()), *others.values())
+        versions = _versions(pieces["protocols"])
+        known = named, starttls, keys, *versions.items(), *[pieces[name] for name in _TLS]
         found = self._kinds.get(known)
         if found is None:
             facts = EndpointFacts(
@@ -251,11 +260,12 @@ class _Reading:
                 address="",
                 port=0,
                 server_name="" if named else None,
-                started_at=datetime.fromtimestamp(0, UTC),
+                started_at=_LONG_AGO,
                 starttls=self._part(EndpointFacts, "starttls", starttls),
-                protocols={name: version[1] for name, version in versions.items()},
-                certificates=tuple(Certificate(sha256="", key=key) for key in keys),
-                **{name: self._part(EndpointFacts, name, text) for name, text in others.items()},
+                # Of a server that takes a new version, older ones are hardly ever looked at.
+                protocols=cast(dict[Protocol, ProtocolFacts], _Versions(versions, self._version)),
+                certificates=_certificates(keys),
+                **{name: self._part(EndpointFacts, name, pieces[name]) for name in _TLS},
             )
             found = self._number(), facts
             _keep(self._kinds, known, found)
@@ -271,47 +281,35 @@ class _Reading:
             _keep(self._parts, known, _decoder_of(kind, name)(json.loads(text)))
         return self._parts[known]
 
-    def _protocols(self, text: str) -> dict[Protocol, tuple[int, ProtocolFacts]]:
-        """Each version with a number that is the same for what is equal."""
-        places = sorted((place, name) for name in PROTOCOLS if (place := text.find(f'"{name}":{{"state":')) >= 0)
-        ends = [place - 1 for place, _ in places[1:]] + [len(text) - 1]
-        return {
-            name: self._version(text[place + len(name) + 3 : end])
-            for (place, name), end in zip(places, ends, strict=False)
-        }
-
-    def _version(self, text: str) -> tuple[int, ProtocolFacts]:
-        found = self._versions.get(text)
+    def _version(self, text: str) -> ProtocolFacts:
+        found = self._decoded.get(text)
         if found is None:
-            found = self._version_of_parts(text)
-            _keep(self._versions, text, found)
+            with _readable(self._shown):
+                found = self._version_of_parts(text)
+            _keep(self._decoded, text, found)
         return found
 
-    def _version_of_parts(self, text: str) -> tuple[int, ProtocolFacts]:
+    def _version_of_parts(self, text: str) -> ProtocolFacts:
         """One version, put together of parts that others have too. One that is written in another way is by itself."""
         start, begin, rest = text.partition(',"suites":[')
         suites, end, rest = rest.partition('],"order":')
-        order, hellos, undecided = rest.partition(',"hellos":')
-        places = [undecided.find(f',"{name}":') for name in ("undecided", *_LARGE)]
-        if not (begin and end and hellos) or -1 in places or sorted(places) != places:
-            return self._number(), decoder(ProtocolFacts)(json.loads(text))
-        alike = start, suites, order, undecided[places[0] :]
-        found = self._alike.get(alike)
-        if found is None:
-            small = json.loads(f'{start},"order":{order}{undecided[places[0] : places[1]]}}}')
-            parts = zip(_LARGE, places[1:], [*places[2:], len(undecided) - 1], strict=True)
-            found = (
-                self._number(),
-                ProtocolFacts(
-                    **small | {"undecided": tuple(small["undecided"])},
-                    suites=tuple([self._suites.get(each) or self._suite(each) for each in suites.split("},{") if each]),
-                    **{
-                        name: self._part(ProtocolFacts, name, undecided[at + len(name) + 4 : to])
-                        for name, at, to in parts
-                    },
-                ),
-            )
-            _keep(self._alike, alike, found)
+        places = [rest.find(f',"{name}":') for name in ("undecided", *_LARGE)]
+        if not (begin and end) or -1 in places or sorted(places) != places:
+            return cast(ProtocolFacts, decoder(ProtocolFacts)(json.loads(text)))
+        parts = zip(_LARGE, places[1:], [*places[2:], len(rest) - 1], strict=True)
+        return ProtocolFacts(
+            **self._small(start, rest[: places[1]]),
+            suites=tuple([self._suites.get(each) or self._suite(each) for each in suites.split("},{") if each]),
+            **{name: self._part(ProtocolFacts, name, rest[at + len(name) + 4 : to]) for name, at, to in parts},
+        )
+
+    def _small(self, start: str, order: str) -> dict[str, Any]:
+        """What is said of a version beside its lists."""
+        known = start, order
+        if known not in self._parts:
+            small = json.loads(f'{start},"order":{order}}}')
+            _keep(self._parts, known, small | {"undecided": tuple(small["undecided"])})
+        found: dict[str, Any] = self._parts[known]
         return found
 
     def _suite(self, text: str) -> Suite:
@@ -319,6 +317,54 @@ class _Reading:
         found: Suite = decoder(Suite)(json.loads("{" + text.removeprefix("{").removesuffix("}") + "}"))
         _keep(self._suites, text, found)
         return found
+
+
+class _Versions(Mapping[Protocol, ProtocolFacts]):
+    """The versions of one server, each decoded when it is looked at."""
+
+    def __init__(self, texts: Mapping[Protocol, str], decode: Callable[[str], ProtocolFacts]) -> None:
+        self._texts = texts
+        self._decode = decode
+
+    def __getitem__(self, protocol: Protocol) -> ProtocolFacts:
+        return self._decode(self._texts[protocol])
+
+    def __iter__(self) -> Iterator[Protocol]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def get(self, protocol: Protocol, default: Any = None) -> Any:
+        """As of any mapping, but quick."""
+        text = self._texts.get(protocol)
+        return default if text is None else self._decode(text)
+
+
+def _versions(text: str) -> dict[Protocol, str]:
+    """The JSON of each version. How many hellos it took says nothing of the server, and is left out."""
+    places, behind = [], 0
+    for name in PROTOCOLS:  # which is how they are written, mostly
+        place = text.find(f'"{name}":{{"state":', behind)
+        if place < 0:
+            place = text.find(f'"{name}":{{"state":', 0, behind)
+        if place >= 0:
+            places.append((place, name))
+            behind = max(behind, place)
+    places.sort()
+    ends = [place - 1 for place, _ in places[1:]] + [len(text) - 1]
+    found: dict[Protocol, str] = {}
+    for (place, name), end in zip(places, ends, strict=False):
+        start = place + len(name) + 3
+        hellos = text.find(',"hellos":', start, end)
+        after = text.find(",", hellos + 1, end)
+        found[name] = text[start:hellos] + text[after:end] if 0 <= hellos < after else text[start:end]
+    return found
+
+
+@lru_cache(maxsize=MAX_ALIKE)
+def _certificates(keys: tuple[str, ...]) -> tuple[Certificate, ...]:
+    return tuple(Certificate(sha256="", key=key) for key in keys)
 
 
 def _keep(kept: dict[Any, Any], key: Any, value: Any) -> None:

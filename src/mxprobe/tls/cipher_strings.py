@@ -129,13 +129,17 @@ class _Rule:
 
 
 class _Selection:
-    """All suites in their present order, by their places in the first one, and which of them are in the list."""
+    """All suites in their present order, by their places in the first one, and which of them are in the list.
 
-    __slots__ = ("_emptied", "_language", "_last", "active", "order")
+    Each has a rank, and what is moved to an end gets one beyond all others: the rest need not be looked at.
+    """
+
+    __slots__ = ("_emptied", "_first", "_language", "_last", "_next", "_ranks", "active")
 
     def __init__(self, language: _Language, order: tuple[int, ...]) -> None:
         self._language = language
-        self.order = list(order)
+        self._ranks = {place: rank for rank, place in enumerate(order)}
+        self._first, self._next = 0, len(order)
         self.active: set[int] = set()
         self._last: _Rule | None = None
         self._emptied: _Rule | None = None
@@ -154,27 +158,36 @@ class _Selection:
     def change(self, action: Action | Literal["bump"], selected: frozenset[int]) -> None:
         """Activate the selected suites, or move, deactivate, remove or advance those that are in the list."""
         if action == "kill":
-            self.order = [place for place in self.order if place not in selected]
+            for place in selected & self._ranks.keys():
+                del self._ranks[place]
             self.active -= selected
             return
-        moved = selected - self.active if action == "add" else selected & self.active
-        if not moved:
-            return
-        moving = [place for place in self.order if place in moved]
-        staying = [place for place in self.order if place not in moved]
-        # What is deleted goes to the front: it is the first that a later word would add.
-        self.order = staying + moving if action in ("add", "move") else moving + staying
+        # Killed suites have no rank any more.
+        moved = (selected - self.active) & self._ranks.keys() if action == "add" else selected & self.active
+        moving = sorted(moved, key=self._ranks.__getitem__)
+        if action in ("add", "move"):
+            self._to_the_end(moving)
+        else:  # what is deleted goes to the front: it is the first that a later word would add
+            self._first -= len(moving)
+            self._ranks.update(zip(moving, range(self._first, self._first + len(moving)), strict=True))
         if action == "add":
-            self.active.update(moving)  # killed suites are not in the order any more
+            self.active |= moved
         elif action == "delete":
             self.active -= moved
 
     def sort_by_strength(self) -> None:
         """Put the list behind what is not in it, the longest keys first, equals as they are."""
-        bits = self._language.bits
-        staying = [place for place in self.order if place not in self.active]
-        moving = [place for place in self.order if place in self.active]
-        self.order = staying + sorted(moving, key=lambda place: -bits[place])
+        bits, ranks = self._language.bits, self._ranks
+        self._to_the_end(sorted(self.active, key=lambda place: (-bits[place], ranks[place])))
+
+    @property
+    def order(self) -> list[int]:
+        """All that was not killed."""
+        return sorted(self._ranks, key=self._ranks.__getitem__)
+
+    def _to_the_end(self, moving: list[int]) -> None:
+        self._ranks.update(zip(moving, range(self._next, self._next + len(moving)), strict=True))
+        self._next += len(moving)
 
     def why_empty(self, openssl: Generation, unknown: tuple[str, ...]) -> tuple[str | None, str]:
         """The word that leaves the list empty, if it is one, and what to tell."""
@@ -243,7 +256,7 @@ class _Language:
                 at = _end_of_item(text, at)
                 yield self._command(word[0], whole)
                 continue
-            pattern: Pattern | None = Pattern()
+            pattern: Pattern | None = _ANY
             unknown = None
             while pattern is not None:
                 word = self._word.match(text, at)
@@ -255,7 +268,7 @@ class _Language:
                 known = self._words.get(word[0])
                 if known is None:
                     unknown = word[0]
-                pattern = None if known is None else pattern.narrowed(known)
+                pattern = known if known is None or pattern is _ANY else pattern.narrowed(known)
                 if not joined:
                     break
             if pattern is None:
@@ -364,5 +377,6 @@ def _shown(word: str) -> str:
     return repr(word if len(word) <= 60 else word[:60] + "...")
 
 
+_ANY = Pattern()
 _ACTIONS: dict[str, Action] = {"": "add", "+": "move", "-": "delete", "!": "kill"}
 _SEPARATOR = re.compile("[ :,;]")

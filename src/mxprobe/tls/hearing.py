@@ -144,7 +144,8 @@ class Hearing:
     def doubted(self) -> tuple[Offer, Refused] | None:
         """A refusal that an acceptance contradicts, if neither length nor finite fields not named explain it."""
         for offer, refusal in reversed(self.refusals):
-            read = len(offer.suites) <= max(self.limit, self.longest_answered)
+            # All of them at once are one more than was ever answered: the first of them was picked alone.
+            read = len(offer.suites) <= max(self.limit, self.longest_answered + 1)
             for suite in self.accepted.keys() & offer.suites if read else ():
                 if offer.groups == self.offer.groups or registered(suite).key_exchange != "DH":
                     return offer, refusal

@@ -28,7 +28,7 @@ from mxprobe.verdict.suite_fit import (
     no_group,
     no_scheme,
     offered_suites,
-    suite_fit,
+    suite_fits,
 )
 from mxprobe.verdict.suite_fit import Obstacle as Obstacle
 
@@ -38,20 +38,22 @@ _EVERY_RSA: Final = 0x0804
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What came of it. `suite` and `group` are code points, None where they are open or there is none."""
+    """What came of it. `suite` and `group` are code points, None where they are open or there is none. `doubt` is what
+    would be the obstacle if an unknown one turned out to fail."""
 
     state: State
     suite: int | None = None
     group: int | None = None
     kind: CertificateKind | None = None
     obstacle: Obstacle | None = None
+    doubt: Obstacle | None = None
     reason: str = ""
 
 
 def choice_before_tls13(sent: Sent, server: ServerVersion) -> Found:
     """What a server chooses in SSLv2 to TLS 1.2."""
     offered = offered_suites(sent)
-    fits = [suite_fit(number, sent, server) for number in offered]
+    fits = suite_fits(sent, server)
     possible = [fit for fit in fits if fit.state != "no"]
     if not possible:
         stage = max((fit.stage for fit in fits), default=0)
@@ -63,9 +65,9 @@ def choice_before_tls13(sent: Sent, server: ServerVersion) -> Found:
     picks = _picks([fit for fit in blind if fit.state != "no"], server)
     for fit in picks:
         if fit.risky:
-            return Found(state="unknown", reason=f"{suite(fit.number).name}: {fit.reason}")
+            return Found(state="unknown", doubt=_doubt((fit,)), reason=f"{suite(fit.number).name}: {fit.reason}")
     if not any(fit.state == "yes" for fit in picks):
-        return Found(state="unknown", reason=_open_suites(picks))
+        return Found(state="unknown", doubt=_doubt(picks), reason=_open_suites(picks))
     groups = {_group_of(fit.number, sent, server) for fit in picks}
     kinds = {_kind_of(fit.number, sent, server) for fit in picks}
     return Found(
@@ -80,7 +82,7 @@ def choice_before_tls13(sent: Sent, server: ServerVersion) -> Found:
 def choice_in_tls13(sent: Sent, server: ServerVersion) -> Found:
     """What a server chooses in TLS 1.3. It goes back to no older version if it cannot (RFC 8446 §4.1.1)."""
     offered = offered_suites(sent)
-    states = {number: server.takes_suite(number) for number in offered}
+    states = server.takes_suites(offered)
     possible = [Fit(number, state) for number, state in states.items() if state != "no"]
     if not possible:
         return Found(state="no", obstacle="suite", reason=_no_suite(offered, server))
@@ -126,6 +128,13 @@ def _picks(possible: Sequence[Fit], server: ServerVersion) -> list[Fit]:
     return picks
 
 
+def _doubt(fits: Sequence[Fit]) -> Obstacle | None:
+    """What all of these fail for if they fail."""
+    stages = {fit.stage for fit in fits}
+    stage = stages.pop() if len(stages) == 1 else len(STAGES)
+    return STAGES[stage] if stage < len(STAGES) else None
+
+
 def _until_sure(fits: Iterable[Fit]) -> list[Fit]:
     picks = []
     for fit in fits:
@@ -160,7 +169,9 @@ def _sort_of_cipher(number: int) -> str:
 
 
 def _no_suite(offered: Sequence[int], server: ServerVersion) -> str:
-    ours = in_words(suite(number).name for number in offered)
+    # Suites of the other kind of version are no offer here; what nobody has registered may be one.
+    meant = [number for number in offered if number in candidates(server.protocol) or not suite(number).iana]
+    ours = in_words(suite(number).name for number in meant)
     theirs = in_words(suite(number).name for number in server.suites.numbers)
     return f"no cipher suite in common in {server.protocol}: the client offers {ours}; the server takes {theirs}"
 
@@ -213,7 +224,8 @@ def _tls13_group(sent: Sent, server: ServerVersion) -> Found:
     common = [group for group, state in states.items() if state == "yes"]
     if not common:
         if "unknown" in states.values():
-            return Found(state="unknown", reason="not known whether the server takes a group of the client")
+            why = "not known whether the server takes a group of the client"
+            return Found(state="unknown", doubt="group", reason=why)
         return Found(state="no", obstacle="group", reason=no_group(sent, server))
     if "unknown" in states.values():
         return Found(state="yes", reason=f"which group is open: {group_name(common[0])} is one of them")
@@ -287,7 +299,8 @@ def _tls13_scheme(sent: Sent, server: ServerVersion) -> Found:
         return Found(state="no", obstacle="signature scheme", reason=reason)
     if not common:
         if not _surely_signs(held, server):
-            return Found(state="unknown", reason="not known whether the server signs by a scheme of the client")
+            why = "not known whether the server signs by a scheme of the client"
+            return Found(state="unknown", doubt="signature scheme", reason=why)
         kinds = {KIND_OF_SCHEME[scheme] for scheme in held if scheme in KIND_OF_SCHEME}
     elif server.schemes.complete:
         first = _first(ours, server.schemes, states)

@@ -118,7 +118,8 @@ def _required(target: Target, conditions: Conditions) -> list[Check]:
                     endpoint=obstacle.endpoint,
                     outcome=obstacle.outcome,
                     severity="critical" if failed and requirement.name == "starttls" else "warning",
-                    summary=f"{requirement} {'does not hold' if failed else 'could not be told'}: {obstacle.reason}",
+                    summary=f"{requirement} {'does not hold' if failed else 'could not be told'}: "
+                    + obstacle.reason.removeprefix("could not find out: "),
                     source=source,
                 )
             )

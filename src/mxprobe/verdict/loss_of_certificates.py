@@ -29,7 +29,7 @@ def certificates(pair: Pair) -> Iterator[Check]:
         if kind not in now:
             yield _lost_kind(pair, kind, old)
     for kind in now:
-        if kind not in before:
+        if kind not in before and all(_lacked(kind, facts) for facts in pair.before):
             yield pair.check("gained", f"{kind} certificate", "noted", f"there is also a certificate of kind {kind}")
     same = all(shown.sha256 in shown_before for shown in pair.after.certificates)
     if same and len(before) == len(now):
@@ -54,6 +54,12 @@ def _lost_kind(pair: Pair, kind: CertificateKind, old: Certificate) -> Check:
     return pair.check(
         "keeps", name, "failed", f"the {kind} certificate is lost: no suite brings one", evidence=evidence
     )
+
+
+def _lacked(kind: CertificateKind, facts: EndpointFacts) -> bool:
+    """Whether a server is known to have had no certificate of a kind, which is not only that none was seen."""
+    told = facts.certificate_kinds.get(kind)
+    return _all_seen(facts) if told is None or told.state == "unknown" else told.state == "no"
 
 
 def _all_seen(facts: EndpointFacts) -> bool:

@@ -13,8 +13,9 @@ from mxprobe.mta.profile import Profile
 from mxprobe.terms import Protocol, State
 from mxprobe.verdict.checks import Check
 from mxprobe.verdict.comparison import Pair
-from mxprobe.verdict.sender_checks import SOURCE
-from mxprobe.verdict.simulation import Obstacle, simulate
+from mxprobe.verdict.sender_checks import SOURCE, far_enough, obstacle_to
+from mxprobe.verdict.simulation import simulate
+from mxprobe.verdict.suite_fit import Obstacle
 
 
 def senders(pair: Pair, profiles: Iterable[Profile]) -> Iterator[Check]:
@@ -64,7 +65,9 @@ class _Session:
 
 def _session_of(profile: Profile, facts: EndpointFacts) -> _Session:
     computed = simulate(profile, facts)
-    answer = next((each for each in facts.profiles if each.profile == profile.name), None)
+    answer = far_enough(computed, next((each for each in facts.profiles if each.profile == profile.name), None))
+    if answer is not None and answer.state == "unknown" and computed.state == "yes":
+        return _Session(state="unknown", reason=answer.reason or "its hello was not answered")
     # A refusal says nothing of a sender that may offer more than is known.
     if answer is None or answer.state == "unknown" or (answer.state == "no" and not profile.complete):
         return _Session(
@@ -80,7 +83,7 @@ def _session_of(profile: Profile, facts: EndpointFacts) -> _Session:
         state=answer.state,
         protocol=answer.protocol,
         suite=answer.suite,
-        obstacle=computed.obstacle if agrees else None,
+        obstacle=obstacle_to(computed, answer) if answer.state == "no" and computed.state != "yes" else None,
         reason="; ".join(text for text in dict.fromkeys((*told, answer.reason)) if text),
         observed=True,
         surprising=answer.state == "no" and computed.state == "yes",

@@ -142,6 +142,9 @@ def _order(pair: Pair, protocol: Protocol) -> Iterator[Check]:
 
 
 def _finite_fields(pair: Pair, protocol: Protocol) -> Iterator[Check]:
+    """Only where every suite was asked for, as some servers choose the field by the suite."""
+    if not all(seen.complete for seen in (*_before(pair, protocol), pair.after.protocols[protocol])):
+        return
     before = {field.bits for seen in _before(pair, protocol) for field in seen.dh}
     now = {field.bits for field in pair.after.protocols[protocol].dh}
     if before and now and before != now:

@@ -19,6 +19,7 @@ from mxprobe.mta.profile import NoTls, Profile, Tls
 from mxprobe.routing.route import Route
 from mxprobe.terms import PROTOCOLS, CertificateKind, Endpoint, Protocol, State
 from mxprobe.tls.signing_keys import kind_of_key
+from mxprobe.tls.suites import suite_named
 from mxprobe.trust.certificate import Certificate
 from mxprobe.trust.names import NameMatch, postfix_matches
 from mxprobe.trust.verification import Verification
@@ -117,6 +118,9 @@ class Session:
     certificate_kind: CertificateKind | None = None
     reason: str = ""
     place: Place | None = None
+
+
+_BEFORE_TLS12 = PROTOCOLS[: PROTOCOLS.index("TLSv1.2")]
 
 
 class Simulations:
@@ -228,6 +232,8 @@ def _delivered(outcome: Outcome, session: Session, level: Tls | None, every: lis
             if each.end != session.end or (each.reason != session.reason and each.end != "tls")
         )
         note = "; ".join(f"{count} of {len(every)} servers: {words}" for words, count in others.most_common(3))
+    if level == "dane" and outcome != "unknown":
+        note = "; ".join(each for each in (note, "as without TLSA records, which are not in the store") if each)
     return Delivery(
         outcome=outcome,
         level=level,
@@ -277,6 +283,13 @@ def _session(demand: Demand, facts: EndpointFacts | None) -> Session:
     if seen.state == "offered-but-broken":
         return Session(end="fails", reason="it offers STARTTLS, but TLS fails")
     found = simulate(demand.offer, facts)
+    if found.state == "yes" and found.protocol in _BEFORE_TLS12 and (weak := demand.offer.abandons):
+        named = suite_named(found.suite or "")
+        if named is None:
+            return Session(end="unknown", reason=f"which suite of {found.protocol} it would choose is not known")
+        if named.number in weak:
+            reason = f"our security level forbids signatures of {found.protocol}, with which it answers ({found.suite})"
+            return Session(end="fails", reason=reason)
     if found.state == "yes":
         return Session(
             end="tls",

@@ -24,6 +24,7 @@ from mxprobe.tls.code_points import TLS12_GROUPS, TLS13_GROUPS, group_name, sche
 from mxprobe.tls.families import families_of
 from mxprobe.tls.free_facts import Feature, FiniteField
 from mxprobe.tls.groups import HYBRIDS, OTHER_TLS13_GROUPS
+from mxprobe.tls.offer import Stage
 from mxprobe.tls.signing_keys import KIND_OF_SCHEME, KINDS_OF_AUTHENTICATION, NOT_IN_TLS13, SCHEME_OF_CURVE
 from mxprobe.tls.suites import allowed, candidates, suite
 from mxprobe.trust.certificate import Certificate
@@ -35,6 +36,7 @@ PORT: Final = 25
 """The port of mail exchange; no other would be asked of a configuration."""
 
 _IN_TLS13: Final = frozenset((*HYBRIDS, *TLS13_GROUPS, *OTHER_TLS13_GROUPS))
+_STAGES: Final[dict[str, Stage]] = {"not-offered": "ehlo", "refused": "starttls", "offered-but-broken": "hello"}
 _NO_KEY_EXCHANGE: Final = "no suite with an ephemeral key is accepted"
 _NO_SIGNATURE: Final = "no suite that signs is accepted"
 
@@ -52,11 +54,11 @@ def facts_on_paper(
 
     `certificates` are those that the server would send, `verification` and `name_match` what was found of the first.
     `host` stands for the address too, since there is none. Suites that need a kind of key which the server lacks are
-    left out, as no probe would find them; a profile without any kind says nothing of keys. A server without TLS offers
-    no STARTTLS, and refuses every version.
+    left out, as no probe would find them; a profile without any kind says nothing of keys. A server without TLS has a
+    STARTTLS that does not work, or none, and refuses every version.
     """
     if isinstance(server, NoTls):
-        starttls = Starttls(state="not-offered", stage="ehlo", reason=server.reason)
+        starttls = Starttls(state=server.starttls, stage=_STAGES[server.starttls], reason=server.reason)
         refused = ProtocolFacts(state="refused", reason=server.reason, complete=True)
         protocols = dict.fromkeys(PROTOCOLS, refused)
         source, natural, kinds = server.where or server.name, None, {}

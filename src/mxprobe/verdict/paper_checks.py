@@ -24,12 +24,15 @@ _OF_CERTIFICATES = frozenset({"trusted", "name-matches", "not-expired"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where a configuration says what: its level, its versions, its certificates; None where that is a default."""
+    """Where a configuration says what: its level, its versions, its certificates, its suites and groups where one line
+    alone decides on them; None where that is a default, or no single line."""
 
     level: Place | None = None
     protocols: Place | None = None
     certificates: Place | None = None
     no_tls: Place | None = None
+    suites: Place | None = None
+    groups: Place | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +143,10 @@ def _place(check: Check, places: Places) -> Place | None:
         return places.protocols
     if check.evidence.get("obstacle") == "certificate kind":
         return places.certificates
+    if check.evidence.get("obstacle") == "suite" or name.endswith(" suites"):
+        return places.suites
+    if check.evidence.get("obstacle") == "group" or name.endswith(" groups"):
+        return places.groups
     return places.level if name == "starttls" else None
 
 

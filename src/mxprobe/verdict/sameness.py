@@ -63,7 +63,10 @@ def _aspect(target: Target, name: str, parts: Mapping[str, Compared]) -> Iterato
         if part not in differences and not all(has.whole for has in held.values())
     }
     if differences:
-        said = "; ".join(f"{part}: {text}" for part, text in list(differences.items())[:_IN_SUMMARY])
+        alike: dict[str, list[str]] = {}
+        for part, text in differences.items():
+            alike.setdefault(text, []).append(part)
+        said = "; ".join(f"{', '.join(same)}: {text}" for text, same in list(alike.items())[:_IN_SUMMARY])
         evidence: dict[str, EvidenceValue] = {part: _all_of(parts[part]) for part in differences}
         yield _check(target, name, "failed", f"{name} differ by address: {said}", evidence)
     elif open_questions:
@@ -76,6 +79,8 @@ def _aspect(target: Target, name: str, parts: Mapping[str, Compared]) -> Iterato
 
 def difference(held: Compared) -> str:
     """What some endpoint has, and another, of which all is known, has not; empty where there is no such thing."""
+    if all(len(has.values) == 1 or (not has.values and not has.whole) for has in held.values()):
+        return _one_each(held)
     by_places: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for value in dict.fromkeys(value for has in held.values() for value in has.values):
         having = tuple(where for where, has in held.items() if value in has.values)
@@ -86,6 +91,24 @@ def difference(held: Compared) -> str:
         f"{_listed(tuple(values))} at {_listed(having)} and not at {_listed(lacking)}"
         for (having, lacking), values in list(by_places.items())[:_IN_SUMMARY]
     )
+
+
+def _one_each(held: Compared) -> str:
+    """The difference where each endpoint has one value, or is not known."""
+    places: dict[str, list[str]] = {}
+    for where, has in held.items():
+        for value in has.values:
+            places.setdefault(value, []).append(where)
+    sure = {has.values for has in held.values() if has.whole}
+    if len(places) < 2 or not sure:
+        return ""
+    for good, bad in _OPPOSITES:
+        if places.keys() == {good, bad}:
+            return f"{good} at {_listed(places[good])} and not at {_listed(places[bad])}"
+    return ", ".join(f"{value} at {_listed(where)}" for value, where in list(places.items())[:_IN_SUMMARY])
+
+
+_OPPOSITES = (("accepted", "refused"), ("trusted", "not trusted"), ("host named", "host not named"))
 
 
 def _starttls(facts: EndpointFacts) -> Held:
@@ -135,7 +158,11 @@ def _certificates(endpoints: list[EndpointFacts]) -> Mapping[str, Compared]:
     for host in dict.fromkeys(facts.host for facts in endpoints):
         own = [facts for facts in endpoints if facts.host == host]
         if len(own) > 1:
-            shown = {endpoint_name(facts): tuple(each.sha256 for each in facts.certificates) for facts in own}
+            # As much of the fingerprint as tells them apart in a line that is read.
+            shown = {
+                endpoint_name(facts): tuple(f"{each.key} {each.sha256[:16]}" for each in facts.certificates)
+                for facts in own
+            }
             parts[f"certificates of {host}"] = {
                 endpoint_name(facts): Held(values=shown[endpoint_name(facts)], whole=_all_certificates(facts))
                 for facts in own

@@ -9,6 +9,7 @@ from mxprobe.mta.profile import Profile
 from mxprobe.verdict.checks import Check
 from mxprobe.verdict.rules import endpoint_name
 from mxprobe.verdict.simulation import Simulated, simulate
+from mxprobe.verdict.suite_fit import Obstacle
 
 _PARTS = ("protocol", "suite", "group", "certificate_kind")
 
@@ -20,7 +21,7 @@ def sender_checks(subject: str, facts: EndpointFacts, senders: Iterable[Profile]
     answers = {answer.profile: answer for answer in facts.profiles}
     for sender in senders:
         computed = simulate(sender, facts)
-        observed = answers.get(sender.name)
+        observed = far_enough(computed, answers.get(sender.name))
         yield _judged(subject, facts, sender, computed, observed)
         if observed is not None and (difference := differs(computed, observed)):
             yield Check(
@@ -45,6 +46,24 @@ def differs(computed: Simulated, observed: ProfileAnswer) -> str:
     if computed.state == observed.state and same:
         return ""
     return f"computed was {_words(computed)}, observed {_words(observed)}"
+
+
+def far_enough(computed: Simulated, observed: ProfileAnswer | None) -> ProfileAnswer | None:
+    """The answer, if it came so far that it can speak against what was computed.
+
+    By a HelloRetryRequest, or a flight that could not be read, a server of TLS 1.3 has not yet looked for a signature
+    scheme: where it is known to find none, the answer is no session.
+    """
+    early = observed is not None and observed.protocol == "TLSv1.3" and observed.certificate_kind is None
+    late = computed.state == "no" and computed.obstacle in ("signature scheme", "certificate kind")
+    return None if early and late and observed is not None and observed.state == "yes" else observed
+
+
+def obstacle_to(computed: Simulated, observed: ProfileAnswer | None) -> Obstacle | None:
+    """What stands in the way: as was computed; where one question was open, and the server refused, it is that."""
+    if computed.state == "unknown" and observed is not None and observed.state == "no":
+        return computed.obstacle or computed.doubt
+    return computed.obstacle
 
 
 def session_words(session: Simulated | ProfileAnswer) -> str:
@@ -72,7 +91,8 @@ def _judged(
     if state == "yes":
         summary = f"{computed.profile} gets {session_words(session)}"
     elif state == "no":
-        obstacle = f": no common {computed.obstacle}" if computed.state == "no" and computed.obstacle else ""
+        lacking = obstacle_to(computed, observed)
+        obstacle = f": no common {lacking}" if lacking else ""
         told = list(dict.fromkeys(text for text in (computed.reason if computed.state == "no" else "", reason) if text))
         summary = f"{computed.profile} gets no TLS{obstacle}" + (f" ({'; '.join(told)})" if told else "")
     else:
@@ -96,8 +116,8 @@ def _evidence(computed: Simulated, observed: ProfileAnswer | None) -> dict[str, 
     evidence["computed"] = _words(computed)
     if observed is not None:
         evidence["observed"] = _words(observed)
-    if computed.obstacle is not None:
-        evidence["obstacle"] = computed.obstacle
+    if (lacking := obstacle_to(computed, observed)) is not None:
+        evidence["obstacle"] = lacking
     return evidence
 
 

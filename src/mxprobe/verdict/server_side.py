@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from mxprobe.facts import EndpointFacts, Listing, Order, ProtocolFacts
@@ -46,8 +47,8 @@ class ServerVersion:
 
     `suites` are those that it takes; `selected` those of them that it was not seen to go on with. `kinds` are the kinds
     of its keys; `curves` those of its certificates on an elliptic curve, as far as certificates were seen. `own_field`
-    is whether it has a finite field for DHE that no list of the client's decides. By one scheme at least of
-    `signed_by_one_of` it signs; empty where none is known.
+    is whether it is known to have a finite field for DHE that no list of the client's decides: on paper alone, as
+    GnuTLS refuses who lists others. By one scheme at least of `signed_by_one_of` it signs; empty where none is known.
     """
 
     protocol: Protocol
@@ -61,15 +62,17 @@ class ServerVersion:
     signed_by_one_of: frozenset[int] = frozenset()
     weak: Mapping[Weakness, State]
 
-    def takes_suite(self, number: int) -> State:
-        """Whether the server takes a suite in this version. What nobody has registered was not asked."""
-        known = self.suites.takes(number)
-        if known == "unknown" and any(self.weak.get(each) == "no" for each in weaknesses_of(number)):
-            return "no"
-        if known == "yes" or number in candidates(self.protocol):
-            return known
-        # A suite of the other kind of version is picked by nobody here.
-        return "no" if suite(number).iana or suite(number).openssl else "unknown"
+    @property
+    def beside_suites(self) -> Hashable:
+        """All that it takes but its suites; many servers have it in common."""
+        kinds = tuple(self.kinds.items())
+        return self.protocol, self.groups, self.schemes, kinds, self.curves, self.own_field, self.signed_by_one_of
+
+    def takes_suites(self, numbers: tuple[int, ...]) -> dict[int, State]:
+        """Whether the server takes each of these suites in this version."""
+        lacks = frozenset(family for family, state in self.weak.items() if state == "no")
+        states = _not_listed(self.protocol, numbers, self.suites.complete, lacks)
+        return states | dict.fromkeys(states.keys() & self.suites.numbers, "yes")
 
     def takes_group(self, number: int) -> State:
         """Whether the server agrees on keys in a group; one that is not for this version is never taken."""
@@ -85,10 +88,25 @@ class ServerVersion:
         return "yes" if "yes" in states else "unknown" if "unknown" in states else "no"
 
 
+@lru_cache(maxsize=1024)
+def _not_listed(
+    protocol: Protocol, numbers: tuple[int, ...], complete: bool, lacks: frozenset[Weakness]
+) -> dict[int, State]:
+    """What is to be said of suites that are not in the list of a server. What nobody has registered was not asked."""
+
+    def taken(number: int) -> State:
+        if number not in candidates(protocol):
+            # A suite of the other kind of version is picked by nobody here.
+            return "no" if suite(number).iana or suite(number).openssl else "unknown"
+        return "no" if complete or not lacks.isdisjoint(weaknesses_of(number)) else "unknown"
+
+    return {number: taken(number) for number in numbers}
+
+
 def server_version(facts: EndpointFacts, protocol: Protocol) -> ServerVersion:
     """What the facts say of this version, which they show to be accepted."""
     seen = facts.protocols.get(protocol) or ProtocolFacts(state="accepted")
-    numbers = [int(each.id, 16) for each in seen.suites]
+    numbers = [_code_point(each.id) for each in seen.suites]
     natural = facts.natural if facts.natural and facts.natural.protocol == protocol else None
     finished = natural is not None and natural.reached == "handshake-complete"
     shown = suite_named(natural.suite) if natural else None
@@ -101,7 +119,7 @@ def server_version(facts: EndpointFacts, protocol: Protocol) -> ServerVersion:
         protocol=protocol,
         suites=Taken(numbers=tuple(numbers), order=seen.order, complete=seen.complete),
         selected=frozenset(
-            int(each.id, 16)
+            _code_point(each.id)
             for each in seen.suites
             if each.reached == "selected" and not (finished and natural and each.name == natural.suite)
         ),
@@ -109,10 +127,15 @@ def server_version(facts: EndpointFacts, protocol: Protocol) -> ServerVersion:
         schemes=_credible(_taken(seen.schemes, _SCHEME_NUMBERS), facts, protocol),
         kinds=_kinds(facts),
         curves=tuple(each.key[3:] for each in facts.certificates if each.key.startswith("EC ")),
-        own_field=any(not (field.name or "").startswith("ffdhe") for field in seen.dh),
+        own_field=on_paper and any(not (field.name or "").startswith("ffdhe") for field in seen.dh),
         signed_by_one_of=_signed_in_tls13(facts) if protocol == "TLSv1.3" and finished else frozenset(),
         weak=seen.families,
     )
+
+
+@lru_cache(maxsize=4096)
+def _code_point(id: str) -> int:
+    return int(id, 16)
 
 
 def _signed_in_tls13(facts: EndpointFacts) -> frozenset[int]:
@@ -139,8 +162,8 @@ def _taken(
 ) -> Taken:
     if listing is None:
         return Taken(numbers=shown)
-    listed = tuple(number for name in listing.names if (number := _number(name, numbers)) is not None)
-    more = tuple(number for number in shown if number not in listed)
+    listed = tuple([number for name in listing.names if (number := _number(name, numbers)) is not None])
+    more = tuple([number for number in shown if number not in listed])
     complete = listing.complete and listing.state != "unknown"
     return Taken(
         numbers=listed + more,

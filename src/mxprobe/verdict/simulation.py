@@ -45,6 +45,7 @@ class Simulated:
     certificate_kind: CertificateKind | None = None
     obstacle: Obstacle | None = None
     reason: str = ""
+    doubt: Obstacle | None = None
 
 
 def simulate(client: Profile, facts: EndpointFacts) -> Simulated:
@@ -112,6 +113,7 @@ def _told(client: Profile, facts: EndpointFacts, protocol: Protocol, found: Foun
         certificate_kind=found.kind,
         obstacle=found.obstacle,
         reason=reason,
+        doubt=found.doubt if state == "unknown" else None,
     )
 
 
@@ -223,19 +225,19 @@ def _newest_of(heard: list[Protocol], mine: list[Protocol], sent: Sent, facts: E
 def _fails_on_newer(protocol: Protocol, mine: list[Protocol], facts: EndpointFacts) -> str:
     """Why a hello that also offers something newer may fail where one for this version alone does not.
 
-    So it was with OpenSSL's own hello: the server knows the newer version, and refuses all that lacks what it wants
-    there, such as a group.
+    A server that knows the newer version, and lacks only a group for it, say, refuses all who offer it. It shows where
+    OpenSSL's own hello was refused, too, and not for the version (RFC 8446 §6.2, protocol_version).
     """
-    natural, newest = facts.natural, mine[0]
-    # OpenSSL's own hello has TLS 1.0 to TLS 1.3.
-    within = protocol in _OF_OPENSSL and newest in _OF_OPENSSL and protocol != newest
+    natural = facts.natural
     completes = natural is not None and natural.reached == "handshake-complete"
-    if not within or completes or not (facts.handshake_error and " alert " in facts.handshake_error):
+    if completes or not (facts.handshake_error and " alert " in facts.handshake_error):
         return ""
-    return f"{protocol} alone is answered, but OpenSSL's own hello, which also offers newer ones, is refused"
-
-
-_OF_OPENSSL: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+    newer = [newer for newer in mine if PROTOCOLS.index(newer) > PROTOCOLS.index(protocol)]
+    refused = [(each, seen.reason) for each in newer if (seen := facts.protocols.get(each)) is not None]
+    for each, why in refused:
+        if "alert" in why and "protocol_version" not in why:
+            return f"{protocol} alone is answered, but OpenSSL's own hello is refused, and so is {each}: {why}"
+    return ""
 
 
 def _sslv2_form(sent: Sent, facts: EndpointFacts) -> _Version:
@@ -257,6 +259,8 @@ def _sslv2_form(sent: Sent, facts: EndpointFacts) -> _Version:
 def _state(facts: EndpointFacts, protocol: Protocol) -> tuple[State, str]:
     """Whether the server takes a version: as was asked, else as a complete handshake with an offer of all showed."""
     seen = facts.protocols.get(protocol)
+    if seen is not None and seen.state == "refused" and _agreed_all_the_same(facts, protocol):
+        return "unknown", f"the suites of all questions were refused ({seen.reason}), and a sender got it"
     if seen is not None and seen.state != "unknown":
         return ("yes" if seen.state == "accepted" else "no"), seen.reason
     natural = facts.natural
@@ -266,6 +270,12 @@ def _state(facts: EndpointFacts, protocol: Protocol) -> tuple[State, str]:
         if seen is None and PROTOCOLS.index(protocol) > PROTOCOLS.index(natural.protocol):
             return "no", f"a complete handshake came to {natural.protocol}"
     return "unknown", "it was not asked" if seen is None else seen.reason
+
+
+def _agreed_all_the_same(facts: EndpointFacts, protocol: Protocol) -> bool:
+    """Whether the hello of a profile got a version. A refusal of it by itself then says nothing of the version: the
+    server refuses offers for some suite in them, which it picks and cannot finish."""
+    return any(answer.state == "yes" and answer.protocol == protocol for answer in facts.profiles)
 
 
 def _fallback(sent: Sent, facts: EndpointFacts) -> _Version | None:

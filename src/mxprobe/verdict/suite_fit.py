@@ -5,8 +5,9 @@ One that cannot is passed over (RFC 5246 §7.4.1.3, RFC 8422 §5.1).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from mxprobe.mta.hello import is_grease
@@ -26,8 +27,9 @@ STAGES: Final[tuple[Obstacle, ...]] = ("suite", "group", "signature scheme", "ce
 
 SCHEME: Final = STAGES.index("signature scheme")
 
-# RSA with SHA-256 in TLS 1.2 is what every implementation signs by that has such a key.
+# SHA-256 in TLS 1.2 is what every implementation signs by that has such a key.
 _EVERY_RSA: Final = 0x0401
+_USUAL: Final = {"RSA": _EVERY_RSA, "ECDSA": 0x0403, "DSS": 0x0402}
 
 # SHA-224, SHA-1 and MD5.
 _LAST_OF_RSA: Final = frozenset({0x0301, 0x0201, 0x0101})
@@ -55,24 +57,65 @@ class Fit:
     risky: bool = False
 
 
+@lru_cache(maxsize=256)
 def offered_suites(sent: Sent) -> tuple[int, ...]:
     """The suites that can be picked: those that signal and those that stand for nothing cannot."""
     return tuple(n for n in dict.fromkeys(sent.suites) if n not in SIGNALLING and not (n <= 0xFFFF and is_grease(n)))
 
 
-def suite_fit(number: int, sent: Sent, server: ServerVersion) -> Fit:
+def suite_fits(sent: Sent, server: ServerVersion) -> list[Fit]:
+    """What can be said of the suites of a hello in a version before TLS 1.3; those that the server lacks are left out.
+
+    Servers have much in common, and suites too: what is the same is looked at once.
+    """
+    known = _known_fits(sent, server.beside_suites)
+    states, selected = server.takes_suites(offered_suites(sent)), server.selected
+    fits = []
+    for (number, alike), takes in zip(_with_alike(offered_suites(sent)), states.values(), strict=True):
+        if takes == "no":
+            continue
+        key = alike, takes, number in selected
+        fit = known.get(key)
+        if fit is None:
+            fit = known[key] = _suite_fit(number, takes, sent, server)
+        fits.append(_fit(number, fit.state, fit.stage, fit.reason, fit.risky))
+    return fits
+
+
+_fit = lru_cache(maxsize=4096)(Fit)
+"""There are few different ones, and many of each."""
+
+
+@lru_cache(maxsize=1024)
+def _known_fits(_sent: Sent, _beside_suites: Hashable) -> dict[tuple[int, State, bool], Fit]:
+    """What was said before of the suites of a hello, with servers that differ in nothing but their suites."""
+    return {}
+
+
+@lru_cache(maxsize=256)
+def _with_alike(numbers: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """Each suite with the first of those that are like it in all that counts here."""
+    first: dict[tuple[str, str, str | None], int] = {}
+    known = [(number, suite(number)) for number in numbers]
+    return tuple(
+        (number, first.setdefault((each.key_exchange, each.authentication, peculiar(number)), number))
+        for number, each in known
+    )
+
+
+def _suite_fit(number: int, takes: State, sent: Sent, server: ServerVersion) -> Fit:
     """Whether a suite can be used in a version before TLS 1.3, and at which stage it fails if not."""
-    takes = server.takes_suite(number)
-    if takes == "no":
-        return Fit(number, "no", 0)
     if server.protocol == "SSLv2":
         return Fit(number, takes, 0, "" if takes == "yes" else "not known whether it is accepted")
     fits = [_group_fit(number, sent, server), _scheme_fit(number, sent, server), _key_fit(number, sent, server)]
     if takes == "unknown":
         # Whatever else stands against it may not even be asked.
-        risky = any(fit.risky or (fit.state == "no" and fit.stage == SCHEME) for fit in fits)
+        # A server that has it signs by what all do with such a key.
+        signs = _USUAL.get(suite(number).authentication) in sent.signature_schemes
+        risky = any(fit.stage == SCHEME and fit.state == "no" for fit in fits)
+        risky = risky or any(fit.risky and not (fit.stage == SCHEME and signs) for fit in fits)
         why = "not known whether it is accepted"
-        return Fit(number, "unknown", 0, why, risky=risky or peculiar(number) is not None)
+        return Fit(number, "unknown", 0, why, risky=risky or not _can_be_finished(number, server))
     if number in server.selected:
         return Fit(number, "unknown", 0, "the server picks it, and was not seen to go on", risky=True)
     for fit in fits:
@@ -141,10 +184,7 @@ def _group_fit(number: int, sent: Sent, server: ServerVersion) -> Fit:
 def _finite_field_fit(number: int, sent: Sent, server: ServerVersion) -> Fit:
     """A client that lists finite fields wants one of them, of a server that knows RFC 7919 (§4)."""
     wanted = [group for group in sent.groups if group in FFDHE]
-    named = [group for group in server.groups.numbers if group in FFDHE]
-    if not wanted or set(wanted) & set(named):
-        return Fit(number, "yes")
-    if server.groups.complete and not named and server.own_field:
+    if not wanted or set(wanted) & set(server.groups.numbers) or server.own_field:
         return Fit(number, "yes")
     return Fit(number, "unknown", 1, "not known whether the server minds the finite fields that the client lists")
 
@@ -171,6 +211,13 @@ def _scheme_fit(number: int, sent: Sent, server: ServerVersion) -> Fit:
     if known.authentication == "RSA" and _EVERY_RSA in ours and _signs_by_every_rsa(server):
         return Fit(number, "yes")
     return Fit(number, "unknown", 2, "not known whether the server signs by a scheme of the client", True)
+
+
+def _can_be_finished(number: int, server: ServerVersion) -> bool:
+    """Whether a server that picks this suite has all that it takes: without certificates, if it was seen to do so."""
+    if peculiar(number) != "anonymous":
+        return peculiar(number) is None
+    return any(peculiar(each) == "anonymous" for each in server.suites.numbers if each not in server.selected)
 
 
 def _signs_by_every_rsa(server: ServerVersion) -> bool:
@@ -214,7 +261,9 @@ def _key_fit(number: int, sent: Sent, server: ServerVersion) -> Fit:
     if kinds is None or not server.kinds:
         return Fit(number, "yes")
     if server.has_kind(kinds) == "no":
-        return Fit(number, "no", 3, f"the server has no certificate for {known.name}: {held_kinds(server)}")
+        return Fit(
+            number, "no", 3, f"the server has no certificate for {known.authentication} suites: {held_kinds(server)}"
+        )
     if known.authentication not in ("ECDSA", "ECDH") or not sent.groups or server.protocol == "SSLv3":
         return Fit(number, "yes")
     if server.kinds.get("EdDSA") == "yes" and known.authentication == "ECDSA":

@@ -121,7 +121,7 @@ def test_requirements_come_one_an_option_or_several_with_commas() -> None:
         (["a.test"], ["[2001:db8::1]:26"], "mx.test", ("mx.test", 26, False, {"mx.test": "2001:db8::1"})),
         (["a.test"], ["2001:db8::1"], None, ("a.test", 25, False, {"a.test": "2001:db8::1"})),
         ([], ["192.0.2.1:2525"], "mx.test", ("mx.test", 2525, False, {"mx.test": "192.0.2.1"})),
-        ([], ["192.0.2.1"], None, ("192.0.2.1", 25, False, {"192.0.2.1": "192.0.2.1"})),
+        ([], ["192.0.2.1"], None, ("192.0.2.1", 25, False, {})),
     ],
 )
 def test_connect_dials_an_address_for_one_host_or_in_place_of_all(

@@ -144,18 +144,23 @@ def test_the_groups_of_a_server_are_those_of_tls_eccurve(text: str, groups: tupl
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "said", "starttls"),
     [
-        ("tls_dhparam = ike99", "there is no standard DH prime 'ike99'"),
-        ("tls_eccurve = P256", "OpenSSL 3.0 has no curve 'P256'"),
-        ("tls_advertise_hosts =", "STARTTLS is not offered"),
-        ("tls_require_ciphers = aECDSA\nopenssl_options = +no_tlsv1_3", "no suite for certificates of RSA"),
+        ("tls_dhparam = ike99", "there is no standard DH prime 'ike99'", "refused"),
+        ("tls_eccurve = P256", "OpenSSL 3.0 has no curve 'P256'", "refused"),
+        ("tls_advertise_hosts =", "STARTTLS is not offered", "not-offered"),
+        (
+            "tls_require_ciphers = aECDSA\nopenssl_options = +no_tlsv1_3",
+            "no suite for certificates of RSA",
+            "offered-but-broken",
+        ),
     ],
 )
-def test_where_exim_can_start_no_tls_the_reason_is_told_with_its_line(text: str, said: str) -> None:
+def test_where_exim_can_start_no_tls_the_reason_is_told_with_its_line(text: str, said: str, starttls: str) -> None:
     profile = openssl_server_profile(read(text), openssl="3.0", certificate_kinds=("RSA",), name="it")
     assert isinstance(profile, NoTls)
     assert said in profile.reason
+    assert profile.starttls == starttls
     assert profile.where == "exim.conf: line 1"
 
 

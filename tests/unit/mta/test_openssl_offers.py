@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mxprobe.mta.openssl import Settings, accepted_suites, client_hello, group_named, usable_schemes
@@ -45,6 +47,29 @@ def test_a_hello_up_to_tls_1_1_has_no_signature_schemes_and_no_key_share() -> No
     hello = client_hello(settings("1.1.1", ("TLSv1", "TLSv1.1")))
     assert hello is not None
     assert (hello.signature_schemes, hello.key_shares) == ((), ())
+
+
+def test_suites_that_sign_are_abandoned_before_tls_1_2_where_their_signatures_are_too_weak() -> None:
+    # ssl_security_default_callback(): MD5 with SHA-1 (RFC 4346 §7.4.3) has 67 bits to OpenSSL 3.0, and level 1 asks 80.
+    hello = client_hello(settings("3.0", PROTOCOLS, "ECDHE-RSA-AES128-SHA:AES128-SHA:ECDHE+AESGCM", level=1))
+    assert hello is not None
+    assert [f"{number:04X}" for number in hello.abandons] == ["C013"]
+    for openssl, protocols, level in (
+        ("3.0", PROTOCOLS, 0),
+        ("1.1.1", PROTOCOLS, 1),
+        ("3.0", ("TLSv1.2", "TLSv1.3"), 1),
+    ):
+        other = client_hello(settings(openssl, protocols, "ECDHE-RSA-AES128-SHA:AES128-SHA", level=level))
+        assert other is not None
+        assert other.abandons == ()
+
+
+def test_tls_1_3_takes_a_group_of_its_own() -> None:
+    brainpool = replace(settings("3.0", PROTOCOLS), groups=(26, 27, 28))
+    assert client_hello(brainpool) is None
+    assert client_hello(replace(brainpool, protocols=PROTOCOLS[:-1])) is not None
+    assert "TLSv1.3" not in accepted_suites(brainpool, ("RSA",))
+    assert "TLSv1.2" in accepted_suites(brainpool, ("RSA",))
 
 
 def test_a_server_needs_a_key_that_tls_1_3_can_sign_with() -> None:

@@ -222,7 +222,7 @@ POSTFIX = 'postfix = "main.cf"\npostfix_version = "3.7"\nopenssl = "3.0"\n'
         (f"{POSTFIX}service = 'relay'\nmaster = 'main.cf'", ".postfix: main.cf: line 1: missing"),
         (f"{POSTFIX}level = 'sometimes'", ".level: found 'sometimes' (allowed: none, may, encrypt, dane, "),
         (f"{POSTFIX}level = 'none'", ".postfix: main.cf: line 1: no TLS comes of it: smtp_tls_security_level = n"),
-        (f"{POSTFIX}overrides = {{ smtp_tls_protocols = 'TLSv9' }}", ".postfix: overrides: line 1: no TLS comes"),
+        (f"{POSTFIX}overrides = {{ smtp_tls_protocols = 'TLSv9' }}", ".postfix: overrides: no TLS comes"),
         (POSTFIX.replace("3.7", "two"), ".postfix_version: 'two' is not a version of Postfix"),
         (POSTFIX.replace("3.0", "0.9.8"), ".openssl: no OpenSSL that is known: '0.9.8' (allowed: 1.0.2, 1.1.1"),
         # Exim

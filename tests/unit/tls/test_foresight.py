@@ -212,6 +212,27 @@ def test_what_is_found_of_a_pool_is_what_some_member_takes_and_complete_only_if_
         assert not disputed or any(offer.attempt > 3 for offer, _ in disputed)
 
 
+POOLED = (0xC02C, 0xC030, 0xCCA9, 0xCCA8, 0xC0AF, 0xC0AD, 0xC05D, 0xC061, 0xC02B, 0xC02F, 0xC0AE, 0xC05C)
+"""Suites of which the first offer picks one that tells little of whose order counts, so that all are offered once."""
+
+
+def test_a_refusal_of_all_suites_is_doubted_though_none_was_as_long() -> None:
+    """A member of the pool that takes nothing answers once: the last offer, of what is left and what was accepted."""
+    server, nothing = (ModelServer(suites={"TLSv1.2": suites}, prefers_own_order=False) for suites in (POOLED, ()))
+    longest = len(offers("TLSv1.2")[0].suites)
+    asked: list[Answer] = []
+
+    def answer(offer: Offer) -> Answer:
+        first_of_all = len(offer.suites) == longest and offer.attempt == 1
+        asked.append((nothing if first_of_all else server).answer(offer))
+        return asked[-1]
+
+    found = Asked(answer).run_ahead(accepted_suites(offers("TLSv1.2")), 1, lambda _: 0)["TLSv1.2"]
+    assert any(isinstance(each, Refused) for each in asked)
+    assert found.contradictions
+    assert not found.complete
+
+
 def test_versions_that_differ_in_what_all_of_them_have_are_asked_again() -> None:
     """The first is asked of one member by chance, the second of the other."""
     one, other = (ModelServer(suites=dict.fromkeys(VERSIONS, suites)) for suites in (LEGACY, LEGACY[:4]))

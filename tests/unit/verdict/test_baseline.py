@@ -26,11 +26,11 @@ from examples.targets import (
     unanswered,
     verified,
 )
-from mxprobe.facts import EndpointFacts, Listing, ProtocolFacts, Suite, Target
+from mxprobe.facts import EndpointFacts, Listing, ProfileAnswer, ProtocolFacts, Suite, Target
 from mxprobe.mta.profile import Profile
 from mxprobe.routing.route import Route
-from mxprobe.terms import Protocol
-from mxprobe.tls.free_facts import Feature
+from mxprobe.terms import Protocol, State
+from mxprobe.tls.free_facts import Feature, FiniteField
 from mxprobe.tls.suites import suite
 from mxprobe.verdict.baseline import Baseline, baseline_checks
 from mxprobe.verdict.checks import Check, Outcome, outcome_of
@@ -234,6 +234,60 @@ def test_a_sender_that_gets_tls_no_longer_is_lost_with_its_obstacle() -> None:
     assert (lost.id, lost.outcome, lost.severity) == ("keeps", "failed", "critical")
     assert lost.evidence["obstacle"] == "suite"
     assert ("keeps", "sender modern", "passed") in found(checks, "passed")
+
+
+def test_what_a_baseline_that_was_less_deep_did_not_see_is_not_new() -> None:
+    """A scan at depth standard sees one certificate and some of the finite fields."""
+    fields = tuple(FiniteField(bits=bits, prime=str(bits)) for bits in (1024, 2048, 3072))
+    deep = server(tlsv12=replace(accepted(ECDHE_AES256, ECDHE_AES128), dh=fields))
+    deep = replace(
+        deep, certificates=(*deep.certificates, replace(deep.certificates[0], sha256="ef", key="EC secp256r1"))
+    )
+    shallow = server(tlsv12=replace(accepted(ECDHE_AES256), dh=fields[2:], complete=False))
+    assert found(compared(shallow, deep)) == []
+    whole = server(tlsv12=replace(accepted(ECDHE_AES256, ECDHE_AES128), dh=fields[2:]))
+    assert ("gained", "ECDSA certificate", "noted") in found(compared(whole, deep))
+    assert ("changed", "TLSv1.2 DHE", "noted") in found(compared(whole, deep))
+
+
+def answered(facts: EndpointFacts, sender: Profile, state: State, suite: str | None = None) -> EndpointFacts:
+    """The same with what the hello of this sender was answered."""
+    answer = ProfileAnswer(
+        profile=sender.name,
+        state=state,
+        protocol="TLSv1.2" if suite else None,
+        suite=suite,
+        reason="" if suite else "alert 40 (handshake_failure)",
+    )
+    return replace(facts, profiles=(answer,))
+
+
+def test_what_a_sender_was_answered_counts_more_than_what_is_computed() -> None:
+    some = server(tlsv12=accepted(ECDHE_AES256))
+    short = replace(some, protocols={**some.protocols, "TLSv1.2": replace(accepted(RC4_SHA), complete=False)})
+    got = answered(short, STATIC, "yes", "AES256-SHA")
+    refused = answered(short, STATIC, "no")
+    assert ("keeps", "sender static", "passed") in found(compared(got, got, STATIC), "passed")
+    (lost,) = (check for check in compared(got, refused, STATIC) if check.name == "sender static")
+    assert (lost.outcome, lost.severity) == ("failed", "critical")
+    assert "alert 40" in lost.summary
+    assert ("gained", "sender static", "noted") in found(compared(refused, got, STATIC))
+
+
+def test_a_refusal_against_what_is_computed_for_then_and_now_is_unknown() -> None:
+    """What is wrong for now may have been wrong for then."""
+    good = server(tlsv12=agreeing(ECDHE_AES256))
+    refused = answered(good, MODERN, "no")
+    (check,) = (each for each in compared(good, refused, MODERN) if each.name == "sender modern")
+    assert (check.outcome, "computed" in check.summary) == ("unknown", True)
+    before = answered(good, MODERN, "yes", "ECDHE-RSA-AES256-GCM-SHA384")
+    assert ("keeps", "sender modern", "failed") in found(compared(before, refused, MODERN))
+
+
+def test_a_hello_that_was_not_answered_is_not_taken_to_get_what_is_computed() -> None:
+    good = server(tlsv12=agreeing(ECDHE_AES256))
+    checks = compared(good, answered(good, MODERN, "unknown"), MODERN)
+    assert ("keeps", "sender modern", "unknown") in found(checks)
 
 
 def test_a_sender_that_gets_something_else_is_noted() -> None:

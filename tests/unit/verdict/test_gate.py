@@ -21,7 +21,7 @@ from examples.targets import (
     accepted,
     endpoint,
 )
-from mxprobe.facts import EndpointFacts, ProfileAnswer, ProtocolFacts, Starttls, Target
+from mxprobe.facts import EndpointFacts, Listing, ProfileAnswer, ProtocolFacts, Starttls, Target
 from mxprobe.mta.profile import Profile
 from mxprobe.routing.route import MxHost, Route, RouteError
 from mxprobe.terms import Protocol
@@ -170,6 +170,34 @@ def test_the_refusal_of_what_is_known_of_a_sender_that_may_offer_more_is_unknown
     assert outcomes(checks, "sender") == [("static", "passed")]
 
 
+def test_a_refusal_that_one_open_question_explains_names_its_obstacle() -> None:
+    """The groups were not asked for; no suite but those of ECDHE is in common."""
+    asked = Profile(name="asked", protocols=("TLSv1.2",), suites=(0xC030,), groups=(0x0017,))
+    refused = ProfileAnswer(profile="asked", state="no", reason="alert 40 (handshake_failure)")
+    found = judged(target(endpoint(MX, profiles=(refused,))), Conditions(senders=(asked,)))
+    (check,) = (each for each in found if each.id == "sender")
+    assert (check.outcome, check.evidence["obstacle"]) == ("failed", "group")
+    assert "no common group" in check.summary
+
+
+def test_a_hello_retry_request_is_no_session_where_no_scheme_is_in_common() -> None:
+    """NSS looks for a signature scheme when it has the key share that it asked for."""
+    asked = Profile(
+        name="asked", protocols=("TLSv1.3",), suites=(0x1302,), groups=(0x001D,), signature_schemes=(0x0403,)
+    )
+    retry = ProfileAnswer(
+        profile="asked", state="yes", protocol="TLSv1.3", suite="TLS_AES_256_GCM_SHA384", group="x25519"
+    )
+    schemes = Listing(state="accepted", names=("rsa_pss_rsae_sha256",), complete=True)
+    groups = Listing(state="accepted", names=("x25519",), complete=True)
+    tls13 = replace(GOOD_PROTOCOLS["TLSv1.3"], schemes=schemes, groups=groups)
+    facts = endpoint(MX, protocols={**GOOD_PROTOCOLS, "TLSv1.3": tls13}, profiles=(retry,))
+    found = [
+        each for each in judged(target(facts), Conditions(senders=(asked,))) if each.id in ("sender", "simulation")
+    ]
+    assert [(each.id, each.outcome) for each in found] == [("sender", "failed")]
+
+
 def test_what_was_observed_counts_and_a_difference_is_a_finding_about_us() -> None:
     seen = answered(STATIC, state="yes", protocol="TLSv1.2", suite="AES256-GCM-SHA384")
     checks = gate_checks(target(seen), Conditions(senders=(STATIC,)), SEEN_AT)
@@ -302,6 +330,14 @@ def test_what_is_the_same_everywhere_passes() -> None:
 def test_what_differs_fails_and_nothing_else_does(changes: dict[str, object], aspect: str) -> None:
     failed = {name for name, outcome in same(endpoint(MX), second(**changes)).items() if outcome == "failed"}
     assert failed == {aspect}
+
+
+def test_versions_that_differ_in_the_same_way_are_told_once() -> None:
+    other = second(protocols={**GOOD_PROTOCOLS, "TLSv1": accepted(ECDHE_AES128), "TLSv1.1": accepted(ECDHE_AES128)})
+    checks = judged(target(endpoint(MX), other), Conditions())
+    (check,) = (each for each in checks if (each.id, each.name) == ("same-everywhere", "versions"))
+    here, there = f"{MX}[192.0.2.1]:25", f"{other.host}[{other.address}]:25"
+    assert check.summary == f"versions differ by address: TLSv1, TLSv1.1: accepted at {there} and not at {here}"
 
 
 def test_an_order_that_is_the_clients_is_none_to_compare() -> None:

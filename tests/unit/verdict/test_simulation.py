@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxprobe.errors import InvalidSetting
-from mxprobe.facts import EndpointFacts, Features, Listing, Natural, ProtocolFacts, Quirks, Starttls
+from mxprobe.facts import EndpointFacts, Features, Listing, Natural, ProfileAnswer, ProtocolFacts, Quirks, Starttls
 from mxprobe.mta.hello import profile_of_hello
 from mxprobe.mta.profile import NoTls, Profile, ServerProfile
 from mxprobe.terms import PROTOCOLS, Protocol
@@ -272,6 +272,127 @@ def test_a_list_of_finite_fields_binds_servers_that_know_rfc_7919() -> None:
     field = FiniteField(bits=3072, prime="", name="ffdhe3072")
     assert simulate(asked, partial(own, "TLSv1.2", groups=named, dh=(field,))).state == "unknown"
     assert simulate(replace(asked, groups=(257,)), partial(own, "TLSv1.2", groups=named)).state == "yes"
+
+
+def test_an_own_finite_field_of_a_server_that_runs_may_not_be_for_those_who_list_others() -> None:
+    """GnuTLS with parameters of its own, and no group of RFC 7919, refuses who lists one; OpenSSL does not look."""
+    runs = replace(server(suites={"TLSv1.2": DHE_RSA}, dh_bits=2048), computed_from=None)
+    assert simulate(client(DHE_RSA[:1], groups=(256,)), runs).state == "unknown"
+    assert simulate(client(DHE_RSA[:1], groups=(29,)), runs).state == "yes"
+
+
+def seen_alone(*names: str) -> Listing:
+    """What was seen of a list that was not asked for."""
+    return Listing(state="accepted", names=names, reason="only what was chosen")
+
+
+def running(key: str, protocol: Protocol, schemes: Listing | None, **changes: Any) -> EndpointFacts:
+    """A server that runs, with a complete handshake in this version, which this key has signed."""
+    chosen = suite(TLS13[0] if protocol == "TLSv1.3" else ECDHE_RSA[0]).name
+    facts = replace(
+        server(certificates=(Certificate(sha256="00", key=key),)),
+        computed_from=None,
+        natural=Natural(protocol=protocol, suite=chosen),
+        certificate_kinds={},
+    )
+    return partial(facts, protocol, schemes=schemes, **changes)
+
+
+@pytest.mark.parametrize(
+    ("key", "ours", "state"),
+    [
+        # A key of RSA signs by one of three (RFC 8446 §4.2.3), a key on a curve by one.
+        ("RSA 2048", (0x0804, 0x0805, 0x0806), "yes"),
+        ("RSA 2048", (0x0804,), "unknown"),
+        ("EC secp384r1", (0x0503,), "yes"),
+        ("EC secp384r1", (0x0403,), "unknown"),
+        ("RSA-PSS 2048", (0x0809, 0x080A, 0x080B), "yes"),
+        ("RSA-PSS 2048", (0x0804, 0x0805, 0x0806), "unknown"),
+    ],
+)
+def test_the_key_of_the_handshake_tells_by_what_the_server_signs(key: str, ours: tuple[int, ...], state: str) -> None:
+    found = simulate(client(TLS13, "TLSv1.3", signature_schemes=ours), running(key, "TLSv1.3", None))
+    assert found.state == state
+
+
+def test_a_scheme_that_was_seen_does_not_vouch_for_another() -> None:
+    """GnuTLS with SECURE256 signs by RSA-PSS with SHA-384, and not by that with SHA-256, in TLS 1.3."""
+    facts = running("RSA 2048", "TLSv1.3", seen_alone("rsa_pss_rsae_sha384"))
+    found = simulate(client(TLS13, "TLSv1.3", signature_schemes=(0x0804,)), facts)
+    assert (found.state, found.doubt) == ("unknown", "signature scheme")
+    assert simulate(client(TLS13, "TLSv1.3", signature_schemes=(0x0804, 0x0805)), facts).state == "yes"
+
+
+@pytest.mark.parametrize(
+    ("key", "seen", "state"),
+    [
+        ("RSA 2048", "rsa_pss_rsae_sha256", "yes"),
+        # One that signs by SHA-1 though SHA-256 was listed before it does not know SHA-256.
+        ("RSA 2048", "rsa_pkcs1_sha1", "unknown"),
+        # A key for RSA-PSS alone cannot sign otherwise (RFC 8446 §4.2.3).
+        ("RSA-PSS 2048", "rsa_pss_pss_sha256", "unknown"),
+    ],
+)
+def test_what_every_server_signs_by_in_tls12_is_not_believed_against_what_was_seen(
+    key: str, seen: str, state: str
+) -> None:
+    facts = running(key, "TLSv1.2", seen_alone(seen))
+    assert simulate(client(ECDHE_RSA, signature_schemes=(0x0401,)), facts).state == state
+
+
+def test_no_scheme_at_all_in_tls13_was_asked_in_vain() -> None:
+    """The version is accepted, so that something signs: it takes no group that the questions had a key share of."""
+    none = Listing(state="refused", complete=True)
+    assert simulate(client(TLS13, "TLSv1.3"), running("RSA 2048", "TLSv1.3", none)).state == "yes"
+
+
+@pytest.mark.parametrize(("alert", "state"), [("40 (handshake_failure)", "unknown"), ("70 (protocol_version)", "yes")])
+def test_a_version_that_is_refused_for_what_it_lacks_may_cost_the_older_one(alert: str, state: str) -> None:
+    """OpenSSL with a group that TLS 1.3 does not have refuses every hello that offers TLS 1.3."""
+    facts = partial(server(), "TLSv1.3", state="refused", reason=f"alert {alert}", suites=())
+    facts = replace(facts, computed_from=None, natural=None, handshake_error="tls alert handshake failure")
+    assert simulate(client(TLS13 + RSA_AES, "TLSv1.2", "TLSv1.3"), facts).state == state
+    assert simulate(client(RSA_AES), facts).state == "yes"
+
+
+def test_suites_that_are_not_known_leave_the_suite_open_and_not_the_session() -> None:
+    """Of a server whose suites were not all asked for: whichever it takes, it can sign for."""
+    facts = partial(server(certificates=(EC_P256,)), "TLSv1.2", complete=False, families={}, schemes=None)
+    facts = replace(facts, computed_from=None)
+    found = simulate(client(ECDHE_ECDSA + RSA_AES), facts)
+    assert (found.state, found.suite) == ("yes", None)
+    # Some servers pick what they cannot sign for, and fail.
+    assert simulate(client(ECDHE_ECDSA + RSA_AES, signature_schemes=(0x0401,)), facts).state == "unknown"
+
+
+def test_an_anonymous_suite_is_no_risk_where_another_was_seen_to_work() -> None:
+    anonymous = suites("AECDH-AES256-SHA ADH-AES128-SHA")
+    seen = server(suites={"TLSv1.2": anonymous[1:] + RSA_AES})
+    facts = partial(seen, "TLSv1.2", complete=False, families={})
+    assert simulate(client(anonymous[:1] + RSA_AES), facts).state == "yes"
+    without = partial(server(), "TLSv1.2", complete=False, families={})
+    assert simulate(client(anonymous[:1] + RSA_AES), without).state == "unknown"
+
+
+def test_a_version_that_a_sender_got_is_not_refused() -> None:
+    """OpenSSL that signs by ECDSA alone, with an RSA certificate beside: it refuses offers that begin with RSA."""
+    got = ProfileAnswer(profile="other", state="yes", protocol="TLSv1.3", suite="TLS_AES_256_GCM_SHA384")
+    facts = partial(server(), "TLSv1.3", state="refused", reason="alert 40 (handshake_failure)", suites=())
+    assert simulate(client(TLS13, "TLSv1.3"), facts).state == "no"
+    assert simulate(client(TLS13, "TLSv1.3"), replace(facts, profiles=(got,))).state == "unknown"
+
+
+def test_what_leaves_it_open_is_named() -> None:
+    groups = partial(partial(server(), "TLSv1.2", groups=seen_alone("x25519")), "TLSv1.3", groups=seen_alone("x25519"))
+    assert simulate(client(ECDHE_RSA, groups=(23,)), groups).doubt == "group"
+    assert simulate(client(TLS13, "TLSv1.3", groups=(23,)), groups).doubt == "group"
+    assert simulate(client(DHE_RSA), partial(server(), "TLSv1.2", complete=False, families={})).doubt == "suite"
+    assert simulate(client(RSA_AES), server()).doubt is None
+
+
+def test_only_suites_of_the_version_are_told_as_offers() -> None:
+    found = simulate(client(TLS13 + DHE_RSA, "TLSv1.2", "TLSv1.3"), server(suites={"TLSv1.2": RSA_AES}))
+    assert "the client offers DHE-RSA-AES256-GCM-SHA384, DHE-RSA-AES128-SHA;" in found.reason
 
 
 def test_chacha20_before_aes_may_turn_an_order_of_the_servers() -> None:

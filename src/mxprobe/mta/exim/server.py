@@ -75,7 +75,7 @@ def openssl_server_profile(
     if not accepted:
         place = next((main[key].where for key in ("tls_require_ciphers", "openssl_options") if key in main), "")
         reason = f"its options leave no suite for certificates of {', '.join(kinds)}"
-        return NoTls(name=name, reason=reason, where=place)
+        return NoTls(name=name, reason=reason, starttls="offered-but-broken", where=place)
     versions = tuple(protocol for protocol in PROTOCOLS if protocol in accepted)
     return ServerProfile(
         name=name,
@@ -178,7 +178,8 @@ def _dh_parameters(configuration: Configuration, name: str, level: int) -> _DhPa
         return _DhParameters(used=True)
     if told and told not in DH_BITS:
         where = "" if setting is None else setting.where
-        return NoTls(name=name, reason=f"tls_dhparam: there is no standard DH prime {told[:60]!r}", where=where)
+        reason = f"tls_dhparam: there is no standard DH prime {told[:60]!r}"
+        return NoTls(name=name, reason=reason, starttls="refused", where=where)
     bits = DH_BITS[told or "default"]
     limit = configuration.main.get("tls_dh_max_bits")
     text = str(DH_MAX_BITS) if limit is None else limit.value.strip()
@@ -204,7 +205,8 @@ def _groups(configuration: Configuration, openssl: Generation, name: str) -> tup
         number = group_named(curve, openssl)
         if number is None:
             where = "" if setting is None else setting.where
-            return NoTls(name=name, reason=f"tls_eccurve: OpenSSL {openssl} has no curve {curve[:60]!r}", where=where)
+            reason = f"tls_eccurve: OpenSSL {openssl} has no curve {curve[:60]!r}"
+            return NoTls(name=name, reason=reason, starttls="refused", where=where)
         numbers.append(number)
     # A single curve is all that could be set before `SSL_CTX_set1_groups`.
     return tuple(numbers[:1] if openssl == "1.0.2" else numbers)

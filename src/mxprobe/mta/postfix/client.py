@@ -45,8 +45,8 @@ def client_profile(
 ) -> Profile | NoTls:
     """What the client offers at a level; None is the level of the configuration.
 
-    ``dane`` and ``dane-only`` are meant for a destination with usable TLSA records; where ``dane`` finds none, Postfix
-    delivers as at ``may``. `prefix` chooses between the parameters of smtp(8) and lmtp(8).
+    ``dane`` and ``dane-only`` are meant for a destination with usable TLSA records; where ``dane`` finds none, or does
+    not look for any, Postfix delivers as at ``may``. `prefix` chooses between the parameters of smtp(8) and lmtp(8).
 
     Raises:
         InvalidSetting: what Postfix stops at, or a TLS parameter that does not exist.
@@ -54,7 +54,10 @@ def client_profile(
     check_names(configuration, postfix)
     parameters = Parameters(configuration=configuration, postfix=postfix, openssl=openssl, daemon=prefix)
     parameters.check()
-    level = client_level_of(parameters, prefix) if level is None else level
+    if level is None:
+        level = client_level_of(parameters, prefix)
+        if level == "dane" and not has_dnssec(parameters, prefix):
+            level = "may"  # dane_incompat() of smtp_tls_policy.c
     level_name = f"{prefix}_tls_security_level"
     if level == "none":
         return NoTls(name=name, reason=f"{level_name} = none", where=parameters.where(level_name))
@@ -84,6 +87,11 @@ def client_profile(
         )
     source = f"{prefix} client at level {level}: {configuration.source} of Postfix {postfix} on OpenSSL {openssl}"
     return hello.profile(name=name, source=source)
+
+
+def has_dnssec(parameters: Parameters, prefix: ClientPrefix = "smtp") -> bool:
+    """Whether the client looks for TLSA records, without which is no DANE (postconf(5) smtp_dns_support_level)."""
+    return parameters.text(f"{prefix}_dns_support_level").lower() == "dnssec"
 
 
 def exclusions(parameters: Parameters, level: Tls, prefix: ClientPrefix = "smtp") -> str:

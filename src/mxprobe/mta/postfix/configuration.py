@@ -21,13 +21,14 @@ _SPACE: Final = " \t\n\v\f\r"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A line of a file, the first of a logical line; lines count from 1."""
+    """A line of a file, the first of a logical line; lines count from 1. What an option or key said has its name as
+    `file`, and no line: 0."""
 
     file: str
     line: int = 1
 
     def __str__(self) -> str:
-        return f"{self.file}: line {self.line}"
+        return f"{self.file}: line {self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +53,15 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """What a main.cf sets, with what overrides it. Of a name that is set twice the later value counts."""
+    """What a main.cf sets, with what overrides it. Of a name that is set twice the later value counts.
+
+    `referred` are values elsewhere that may refer to names in it, such as those of other services in master.cf.
+    """
 
     settings: Mapping[str, Setting]
     remarks: tuple[Remark, ...] = ()
     source: str = "main.cf"
+    referred: tuple[str, ...] = ()
 
     def written(self, name: str) -> str | None:
         """The value of a name as it is written; None where it is not set."""
@@ -146,9 +151,12 @@ def overrides(texts: Iterable[str], where: str = "-o") -> tuple[Setting, ...]:
     Raises:
         InvalidSetting: a text is not that.
     """
+    texts = tuple(texts)
+    if any(character in text for text in texts for character in "\0\n"):
+        raise InvalidSetting(where, "a line break or NUL byte in it", "name=value")
     return tuple(
-        Setting(name=name, value=value, place=Place(file=where))
-        for name, value in (name_and_value(text, Place(file=where)) for text in texts)
+        Setting(name=name, value=value, place=Place(file=where, line=0))
+        for name, value in (name_and_value(text, Place(file=where, line=0)) for text in texts)
     )
 
 

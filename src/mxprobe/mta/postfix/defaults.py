@@ -76,6 +76,8 @@ def _cipher_list(old: str, early: str, classes: str) -> tuple[tuple[str, str], .
     )
 
 
+_DIGEST: Final = (("2.5.0", "md5"), ("3.6.0", "${{$compatibility_level} <level {3.6} ? {md5} : {sha256}}"))
+
 _CHANGES: Final[MappingProxyType[str, tuple[tuple[str, str], ...]]] = MappingProxyType(
     {
         "smtpd_tls_protocols": _protocols(""),
@@ -136,6 +138,9 @@ _CHANGES: Final[MappingProxyType[str, tuple[tuple[str, str], ...]]] = MappingPro
             ("3.10.0", "X25519 X448 prime256v1 secp384r1 secp521r1"),
         ),
         "tls_ffdhe_auto_groups": (("3.8.0", "ffdhe2048 ffdhe3072"),),
+        "smtp_tls_fingerprint_digest": _DIGEST,
+        "lmtp_tls_fingerprint_digest": _DIGEST,
+        "smtpd_tls_fingerprint_digest": _DIGEST,
         "compatibility_level": (("2.3.0", "0"),),
         "config_directory": (("2.3.0", "/etc/postfix"),),
         "data_directory": (("2.3.0", "/var/lib/postfix"),),

@@ -98,7 +98,8 @@ def is_known(name: str, postfix: PostfixVersion) -> bool:
 
 
 def check_names(configuration: Configuration, postfix: PostfixVersion) -> tuple[Remark, ...]:
-    """What is odd about the names that a configuration sets: parameters that this version does not read.
+    """What is odd about the names that a configuration sets: parameters that this version does not read, and references
+    to what looks like a TLS parameter and is none.
 
     A name that looks like a TLS parameter and never was one is an error, unless another value refers to it: then it is
     a macro of the administrator (postconf(5)). Postfix itself says no word of either.
@@ -111,11 +112,19 @@ def check_names(configuration: Configuration, postfix: PostfixVersion) -> tuple[
     for name, setting in configuration.settings.items():
         since = known.get(name)
         if since is not None:
+            for other in sorted(referred(setting.value) - known.keys() - configuration.settings.keys()):
+                if _looks_like_one(other):
+                    text = f"{name}: ${other} is empty, because it is not set, and no parameter"
+                    remarks.append(Remark(text=text, place=setting.place))
             if since > postfix:
                 text = f"{name} is not read by Postfix {postfix}: it is known since {since}"
                 remarks.append(Remark(text=text, place=setting.place))
         elif _looks_like_one(name) and not any(
-            name in referred(other.value) for other in configuration.settings.values() if other is not setting
+            name in referred(value)
+            for value in (
+                *configuration.referred,
+                *(other.value for other in configuration.settings.values() if other is not setting),
+            )
         ):
             near = get_close_matches(name, known, n=3, cutoff=0.75)
             raise InvalidSetting(

@@ -110,6 +110,7 @@ def server_profile(
             return NoTls(
                 name=name,
                 reason=f"no server certificate: {reason}",
+                starttls="refused",
                 where=parameters.where("smtpd_tls_cert_file"),
                 warnings=("No server certs available. TLS won't be enabled",),
             )
@@ -122,6 +123,8 @@ def server_profile(
     excluded = parameters.text("smtpd_tls_exclude_ciphers")
     if enforced:
         excluded = f"{excluded} {parameters.text('smtpd_tls_mandatory_exclude_ciphers')}"
+    if asks:
+        excluded = f"{excluded} aNULL"
     settings = session_settings(
         parameters,
         mandatory=enforced,
@@ -139,6 +142,7 @@ def server_profile(
         return NoTls(
             name=name,
             reason=f"{protocols_name}, the cipher list and the certificates leave no suite: every handshake fails",
+            starttls="offered-but-broken",
             where=parameters.where(protocols_name),
         )
     return ServerProfile(

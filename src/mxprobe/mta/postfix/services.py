@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mxprobe.errors import InvalidSetting
-from mxprobe.mta.postfix.configuration import Place, Remark, Setting, logical_lines, name_and_value
+from mxprobe.mta.postfix.configuration import (
+    Configuration,
+    Place,
+    Remark,
+    Setting,
+    logical_lines,
+    name_and_value,
+)
 
 TYPES: Final = ("inet", "unix", "unix-dgram", "fifo", "pass")
 _BLANKS: Final = " \t\r\n"
@@ -59,6 +66,12 @@ def server_service(services: tuple[Service, ...], name: str = "smtpd", where: st
         InvalidSetting: there is none.
     """
     return _named(services, name, ("smtpd",), where)
+
+
+def of_service(configuration: Configuration, services: tuple[Service, ...], service: Service) -> Configuration:
+    """A main.cf as one of these services has it. Names that others of them refer to are no mistakes in it."""
+    values = tuple(setting.value for each in services for setting in each.overrides)
+    return replace(configuration.overridden(service.overrides), referred=(*configuration.referred, *values))
 
 
 def _named(services: tuple[Service, ...], wanted: str, commands: tuple[str, ...], where: str) -> Service:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from mxprobe.errors import InvalidCipherString
+from mxprobe.errors import InvalidCipherString, InvalidSetting
 from mxprobe.mta.openssl import DEFAULT_LEVEL, PROTOCOLS_OF, Settings
-from mxprobe.mta.postfix.ciphers import UnusableCiphers, cipher_string
+from mxprobe.mta.postfix.ciphers import UnusableCiphers, cipher_string, list_of_grade
 from mxprobe.mta.postfix.defaults import Parameters
 from mxprobe.mta.postfix.protocols import UnknownProtocol, read_protocol_list
 from mxprobe.mta.profile import NoTls
@@ -37,25 +37,34 @@ def session_settings(
         return NoTls(
             name=name,
             reason=f'{protocols_name}: Postfix {postfix} does not know "{error.word}", so the whole list is invalid',
+            starttls="refused",
             where=parameters.where(protocols_name),
             warnings=(f'Invalid TLS protocol list "{text}": {effect}',),
         )
     grade_name = _parameter(parameters, "ciphers", mandatory=mandatory)
     grade = parameters.text(grade_name)
+    exclusions = tuple(_parameter(parameters, "exclude_ciphers", mandatory=each) for each in (mandatory, False))
     try:
-        ciphers = cipher_list(cipher_string(parameters, grade, excluded), openssl)
+        string = cipher_string(parameters, grade, excluded)
+        list_name = list_of_grade(parameters, grade)
+        if string.startswith("SUITEB"):
+            where = parameters.where(list_name)
+            raise InvalidSetting(where, f"{list_name}: what Suite B leaves depends on every certificate of the chain")
+        ciphers = cipher_list(string, openssl)
     except UnusableCiphers as error:
         return NoTls(
             name=name,
             reason=str(error),
-            where=parameters.where(grade_name),
+            starttls="offered-but-broken",
+            where=_first_set(parameters, *(exclusions if error.excluding else ()), grade_name),
             warnings=(f"{error}: aborting TLS session",),
         )
     except InvalidCipherString as error:
         return NoTls(
             name=name,
-            reason=f"OpenSSL {openssl} refuses the cipher list: {error}",
-            where=parameters.where(grade_name),
+            reason=str(error),
+            starttls="offered-but-broken",
+            where=_first_set(parameters, list_name, *exclusions, grade_name),
             warnings=(f'error setting cipher grade: "{grade}"',),
         )
     security = DEFAULT_LEVEL[openssl] if postfix < _LEVELS_SET_SINCE else 0
@@ -79,3 +88,8 @@ def protocols_parameter(parameters: Parameters, *, mandatory: bool) -> str:
 
 def _parameter(parameters: Parameters, what: str, *, mandatory: bool) -> str:
     return f"{parameters.daemon}_tls_{'mandatory_' if mandatory else ''}{what}"
+
+
+def _first_set(parameters: Parameters, *names: str) -> str:
+    """Where the first of these that is no default is set, for people."""
+    return parameters.where(next((name for name in names if parameters.place(name) is not None), names[-1]))

@@ -10,7 +10,7 @@ from mxprobe.errors import InvalidSetting
 LAST_PATCH: Final = 999
 """The patch level of a version that was given without one: that branch as it was maintained last."""
 
-_VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?(?:-[A-Za-z0-9.-]{1,40})?\Z")
+_VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?(?:-[A-Za-z0-9.-]{1,40})?\Z", re.ASCII)
 
 
 class PostfixVersion(NamedTuple):
@@ -29,6 +29,9 @@ class PostfixVersion(NamedTuple):
 OLDEST: Final = PostfixVersion(2, 3, 0)
 """The first version with security levels and cipher grades; configurations before it mean other things."""
 
+NEWEST: Final = PostfixVersion(3, 12)
+"""The newest branch whose parameters and defaults are known here."""
+
 
 def parse_version(text: str, where: str = "--postfix") -> PostfixVersion:
     """Read ``3.7``, ``2.6.6``, ``3.8-20220816`` or the ``mail_version = 3.7.11`` of `postconf mail_version`.
@@ -37,7 +40,7 @@ def parse_version(text: str, where: str = "--postfix") -> PostfixVersion:
     A snapshot has the patch level 0.
 
     Raises:
-        InvalidSetting: it is no version, or is older than 2.3; `where` says where it was given.
+        InvalidSetting: it is no version, older than 2.3, or newer than what is known; `where` says where it was given.
     """
     written = text.rpartition("=")[2].strip()
     found = _VERSION.match(written)
@@ -46,6 +49,12 @@ def parse_version(text: str, where: str = "--postfix") -> PostfixVersion:
     major, minor, patch = found.groups()
     last = 0 if re.search(r"-\d{8}", written) and patch is None else LAST_PATCH
     version = PostfixVersion(int(major), int(minor), last if patch is None else int(patch))
+    if version > NEWEST:
+        raise InvalidSetting(
+            where,
+            f"Postfix {version} is not known: its defaults may be others",
+            f"2.3 to {NEWEST}, the nearest will do",
+        )
     if version < OLDEST:
         raise InvalidSetting(where, f"Postfix {version} is too old: its TLS settings mean other things", "2.3 or newer")
     return version

@@ -46,6 +46,7 @@ def test_postfix_2_6_6_does_no_tls_with_names_that_it_does_not_know() -> None:
     assert profile == NoTls(
         name="postfix",
         reason='smtpd_tls_protocols: Postfix 2.6.6 does not know "TLSv1.2", so the whole list is invalid',
+        starttls="refused",
         where="main.cf: line 3",
         warnings=('Invalid TLS protocol list "TLSv1.2, TLSv1.1, !TLSv1, !SSLv2, !SSLv3": disabling TLS support',),
     )

@@ -33,6 +33,12 @@ def test_a_version_from_before_security_levels_is_an_error() -> None:
         parse_version("2.2.9", "--postfix")
 
 
+@pytest.mark.parametrize("text", ["3.13", "3.99", "4.0", "99.1.2"])
+def test_a_version_that_is_not_out_is_an_error(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="is not known"):
+        parse_version(text)
+
+
 def test_a_branch_without_a_patch_level_is_its_last_release() -> None:
     assert parse_version("2.11.11") < parse_version("2.11") < parse_version("3.0.0")
     assert str(parse_version("2.11")) == "2.11"

@@ -1,0 +1,43 @@
+"""Files that a user names: read with a bound on their size, and on the time that a pipe may keep us waiting."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+from pathlib import Path
+from typing import Final
+
+PATIENCE_SECONDS: Final = 10.0
+"""How long nothing may come from what is no plain file: ``<(ssh mx postconf -n)`` takes a second or two."""
+
+_CHUNK: Final = 1 << 20
+
+
+def read_at_most(path: str | Path, limit: int) -> bytes:
+    """The bytes of a file, one more than `limit` where it has more; of a pipe, all until its writers have closed it.
+
+    Raises:
+        OSError: it cannot be read, nobody writes to it, or nothing came for `PATIENCE_SECONDS`.
+        ValueError: a path with a NUL in it.
+    """
+    # Without O_NONBLOCK the open of a pipe waits for a writer, who may never come.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
+        kind = os.fstat(file.fileno()).st_mode
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        found = bytearray()
+        while len(found) <= limit:
+            part = file.read(min(_CHUNK, limit + 1 - len(found)))
+            if part is None:  # somebody has it open for writing, and has not written yet
+                if not select.select([file], [], [], PATIENCE_SECONDS)[0]:
+                    late = f"nothing came from it for {PATIENCE_SECONDS:.0f} seconds"
+                    raise TimeoutError(errno.ETIMEDOUT, late, str(path))
+                continue
+            if not part:
+                break
+            found += part
+    if stat.S_ISFIFO(kind) and not found:
+        raise BrokenPipeError(errno.EPIPE, "a pipe, and nobody writes to it", str(path))
+    return bytes(found)
