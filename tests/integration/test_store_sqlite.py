@@ -96,8 +96,8 @@ async def test_reading_needs_a_database_with_results_and_makes_none(path: Path) 
 async def test_an_older_schema_is_not_read_but_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_store(url_of(path)):
         pass
-    monkeypatch.setattr("mxprobe.store.opening._newest", lambda: "0003")
-    with pytest.raises(StoreError, match="the older schema 0002; mxprobe scan brings it up to date"):
+    monkeypatch.setattr("mxprobe.store.opening._newest", lambda: "0004")
+    with pytest.raises(StoreError, match="the older schema 0003; mxprobe scan brings it up to date"):
         async with open_store(url_of(path), read_only=True):
             pass
 

@@ -167,6 +167,22 @@ def scan(
 
 
 @app.command()
+def run(
+    config: ConfigurationFile = Path("probes.toml"),
+    group: Annotated[list[str] | None, typer.Option("--group", "-g", metavar="NAME", help="Only this group.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Only what is due now, and end: for cron.")] = False,
+    log_format: Annotated[
+        str, typer.Option("--log-format", metavar="text|json", help="How the log on standard error is written.")
+    ] = "text",
+) -> None:
+    """Run as a service: visit the next-hops of probes.toml when they are due, and notice what changes."""
+    from mxprobe.cli import serve as command
+
+    request = command.Request(configuration=config, groups=tuple(group or ()), once=once, log_format=log_format)
+    raise typer.Exit(command.serve(request))
+
+
+@app.command()
 def show(
     next_hops: Annotated[
         list[str] | None, typer.Argument(metavar="[NEXT_HOP]...", help="As they were scanned.")
@@ -239,6 +255,35 @@ def senders(
     from mxprobe.cli import senders as command
 
     raise typer.Exit(command.senders(tuple(names or ()), output))
+
+
+@app.command()
+def status(
+    config: ConfigurationFile = Path("probes.toml"),
+    store: StoreUrl = None,
+    late: Annotated[
+        float, typer.Option(metavar="HOURS", min=0.01, max=8760, help="How long next-hops may be due before it warns.")
+    ] = 2.0,
+) -> None:
+    """Say how the service stands, by the store alone; exit codes 0, 1, 2 and 3 as Nagios has them."""
+    from mxprobe.cli import status as command
+
+    raise typer.Exit(command.status(config, store, late))
+
+
+alerts_app = typer.Typer(no_args_is_help=True, help="Who is told of events.")
+app.add_typer(alerts_app, name="alerts")
+
+
+@alerts_app.command("test")
+def alerts_test(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these alerts.")] = None,
+    config: ConfigurationFile = Path("probes.toml"),
+) -> None:
+    """Send a test message to each target of alerts."""
+    from mxprobe.cli import alerts as command
+
+    raise typer.Exit(command.test(config, tuple(names or ())))
 
 
 profile_app = typer.Typer(no_args_is_help=True, help="Profiles of one's own, from the hello of a real client.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -49,14 +50,18 @@ class Prober:
         ResolverError: there is no name server to ask.
     """
 
-    def __init__(self, settings: ProbeSettings, progress: Progress | None = None) -> None:
+    def __init__(
+        self, settings: ProbeSettings, progress: Progress | None = None, *, limits_of: Prober | None = None
+    ) -> None:
+        """With `limits_of` another one, what that has under way and has spent of the same limits counts here too."""
         self.settings = settings
         self._progress = progress
         self._trust = load_trust_store(ca_file=settings.ca_file, ca_path=settings.ca_path)
         self._policy = RoutingPolicy(
             allow_private=settings.allow_private, connect=settings.connect, ignore=parse_ignore_list(settings.ignore)
         )
-        self._gate = Gate(settings.limits)
+        shared = limits_of is not None and limits_of.settings.limits == settings.limits
+        self._gate: Gate = limits_of._gate if limits_of is not None and shared else Gate(settings.limits)
         self._manners = Manners(
             ehlo=settings.ehlo,
             contact=settings.contact,
@@ -67,6 +72,14 @@ class Prober:
         self._resolver: Resolver | None = None
         self._pools = Pools()
         self._probes: dict[tuple[Endpoint, tuple[Profile, ...]], asyncio.Task[EndpointProbe]] = {}
+
+    def afresh(self) -> Prober:
+        """Another run under the same settings, which shares limits, resolver and trust with this one, and knows nothing
+        of its endpoints."""
+        other = copy.copy(self)
+        other._pools = Pools()
+        other._probes = {}
+        return other
 
     async def resolve(self, next_hop: NextHop) -> Route:
         """Where a next-hop leads. A failing DNS is a route in error, not an exception."""
@@ -98,6 +111,17 @@ class Prober:
             task = self._task(endpoint, profiles, depth or self.settings.depth, before)
             self._probes[endpoint, profiles] = asyncio.create_task(self._probe(task))
         return await asyncio.shield(self._probes[endpoint, profiles])
+
+    async def once_more(
+        self,
+        endpoint: Endpoint,
+        profiles: tuple[Profile, ...],
+        *,
+        depth: Depth,
+        before: EndpointFacts | None = None,
+    ) -> EndpointProbe:
+        """Probe one endpoint now, also if it was probed in this run before; else as `endpoint`."""
+        return await self._probe(self._task(endpoint, profiles, depth, before))
 
     async def twin_swept(self, endpoint: Endpoint) -> None:
         """Wait until a sweep of another endpoint of the same MX host, whose twin this may be, is over or has no

@@ -5,23 +5,28 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mxprobe.alerts.listener import ALLOWED_LISTENER, parse_listener
+from mxprobe.alerts.targets import AlertTarget
 from mxprobe.errors import InvalidNextHop, InvalidSetting, StoreError
 from mxprobe.mta.profile import Profile
 from mxprobe.routing.ignore_list import entries_of_file, parse_ignore_list
+from mxprobe.schedule.alert_sections import alert_mistakes, alert_targets
 from mxprobe.schedule.next_hop_files import NextHopFile, mark_of, next_hops_in, read_text, taken_over
 from mxprobe.schedule.profiles import profile_of_section
 from mxprobe.schedule.quiet_hours import quiet_hours
 from mxprobe.schedule.rhythm import ALLOWED_EVERY, ALLOWED_JITTER, Rhythm, interval, jitter
 from mxprobe.schedule.sections import (
+    AlertSection,
     Depth,
     GroupSection,
     LimitsSection,
     ProbeSection,
     ProfileSection,
     Sections,
+    ServiceSection,
     brief,
     check_sections,
     closest,
@@ -77,7 +82,21 @@ class Configuration:
     store_url: str
     keep_days: int | None = None
     keep_scans: int | None = None
+    service: ServiceSection = field(default_factory=ServiceSection)
+    alerts: tuple[AlertSection, ...] = ()
     told: tuple[InvalidSetting, ...] = ()
+
+    def alert_targets(self) -> tuple[AlertTarget, ...]:
+        """Who is told, with the secrets that the configuration names; for what sends alerts, and nobody else.
+
+        Raises:
+            InvalidConfiguration: a file or variable that cannot be read, a URL that apprise does not know, a template
+                that is wrong; all mistakes are named, and none quotes a secret.
+        """
+        targets, mistakes = alert_targets(self.alerts, self.path)
+        if mistakes:
+            raise InvalidConfiguration(mistakes)
+        return targets
 
     def select_groups(self, names: tuple[str, ...] = ()) -> tuple[Group, ...]:
         """The groups of these names, in the order of the file; all of them if no name is given.
@@ -141,6 +160,8 @@ class _Reader:
                 self._wrong(f"group[{number}].name", f"another group is called {section.name!r} too")
             names.add(section.name)
             groups.append(self._group(f"group[{number}]", section, profiles, sections.probe))
+        self._mistakes += alert_mistakes(sections.alert, names, str(self._path))
+        self._metrics(sections.service)
         inputs = [number for number, section in enumerate(sections.group) if section.file == STANDARD_INPUT]
         for number in inputs[1:]:
             self._wrong(f"group[{number}].file", f"group[{inputs[0]}] reads standard input already")
@@ -153,6 +174,8 @@ class _Reader:
             store_url=self._store_url(sections.store.url),
             keep_days=sections.store.keep_days,
             keep_scans=sections.store.keep_scans,
+            service=sections.service,
+            alerts=sections.alert,
             told=tuple(self._told),
         )
         self._stop_if_wrong()
@@ -221,6 +244,13 @@ class _Reader:
             ca_file=self._beside(section.ca_file),
             ignore=self._ignore(section),
         )
+
+    def _metrics(self, section: ServiceSection) -> None:
+        if section.metrics is not None:
+            try:
+                parse_listener(section.metrics)
+            except ValueError as error:
+                self._wrong("service.metrics", str(error), ALLOWED_LISTENER)
 
     def _ignore(self, section: ProbeSection) -> tuple[str, ...]:
         """Who is left alone, by the list and by the file."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from mxprobe.alerts.weekly import ALLOWED_DIGEST
 from mxprobe.mta.profile import Tls
 from mxprobe.network.settings import Limits, Manners, Timeouts
 from mxprobe.schedule.quiet_hours import ALLOWED_QUIET, ALLOWED_TIMEZONE
@@ -19,6 +20,9 @@ from mxprobe.terms import PROTOCOLS, Protocol
 
 Depth = Literal["quick", "standard", "full", "everything"]
 """How much is asked of an endpoint (README, "Depths")."""
+
+AlertSeverity = Literal["info", "warning", "critical"]
+"""From which severity on somebody is told (docs/events.md)."""
 
 TlsLibrary = Literal["openssl", "gnutls"]
 """What an Exim is built with."""
@@ -168,6 +172,38 @@ class StoreSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSection:
+    """``[service]``: how `mxprobe run` works."""
+
+    __pydantic_config__ = _STRICT
+
+    at_once: Annotated[int, Field(ge=1, le=10000, description="a whole number from 1 to 10000")] = 200
+    stop_within: Annotated[float, Field(ge=0, le=3600, description="seconds, from 0 to 3600")] = 60.0
+    confirm_after: Annotated[float, Field(ge=0, le=3600, description="seconds, from 0 to 3600")] = 60.0
+    metrics: Annotated[Text | None, Field(description="ADDR:PORT or [IPv6]:PORT")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSection:
+    """``[[alert]]``: who is told of events. `mxprobe.schedule.alert_sections` knows which keys go together."""
+
+    __pydantic_config__ = _STRICT
+
+    name: Annotated[Text, Field(description="a text, each once")]
+    url: Annotated[Text | None, Field(description="a URL of apprise, like mailto://..., or webhook+https://...")] = (
+        field(default=None, repr=False)
+    )
+    url_file: Annotated[File | None, Field(description="the path of a file that holds the URL")] = None
+    url_env: Annotated[Text | None, Field(description="the name of an environment variable with the URL")] = None
+    secret_file: Annotated[File | None, Field(description="the path of a file that holds the secret")] = None
+    secret_env: Annotated[Text | None, Field(description="the name of an environment variable with the secret")] = None
+    groups: Annotated[tuple[Text, ...], Field(description="an array of names of groups")] = ()
+    severity: Annotated[AlertSeverity, Field(description=", ".join(get_args(AlertSeverity)))] = "warning"
+    template: File | None = None
+    digest: Annotated[Text | None, Field(description=ALLOWED_DIGEST)] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sections:
     """All of `probes.toml`."""
 
@@ -180,6 +216,8 @@ class Sections:
     )
     group: Annotated[tuple[GroupSection, ...], Field(description="tables [[group]], in double brackets")] = ()
     store: Annotated[StoreSection, Field(description="a table [store]")] = field(default_factory=StoreSection)
+    service: Annotated[ServiceSection, Field(description="a table [service]")] = field(default_factory=ServiceSection)
+    alert: Annotated[tuple[AlertSection, ...], Field(description="tables [[alert]], in double brackets")] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +283,10 @@ def _mistakes(error: ValidationError) -> Iterator[Mistake]:
             if place not in meant:
                 yield Mistake(key=key, problem="missing", allowed=_look_up(place)[1])
         elif not any(len(other) > len(place) and other[: len(place)] == place for other in places):
-            yield Mistake(key=key, problem=f"found {brief(wrong['input'])}", allowed=_look_up(place)[1])
+            # A URL of an alert may have a password in it, whatever else is wrong with it.
+            is_secret = place[:1] == ("alert",) and place[2:3] == ("url",)
+            found = "something else" if is_secret else brief(wrong["input"])
+            yield Mistake(key=key, problem=f"found {found}", allowed=_look_up(place)[1])
 
 
 def _look_up(location: tuple[str | int, ...]) -> tuple[Any, str | None]:

@@ -13,13 +13,26 @@ from typing import TYPE_CHECKING
 from mxprobe.errors import StoreError
 from mxprobe.store.location import sqlite_path, sqlite_url
 from mxprobe.store.scans import Past, Pruned, Scan
-from mxprobe.store.work import KeptEvent, Probed, TargetResult, Work
+from mxprobe.store.work import (
+    AlertStanding,
+    Delivery,
+    GroupStanding,
+    KeptEvent,
+    NewDelivery,
+    Probed,
+    TargetResult,
+    Work,
+)
 
 if TYPE_CHECKING:
     from mxprobe.store.results import Store
 
 __all__ = [
+    "AlertStanding",
+    "Delivery",
+    "GroupStanding",
     "KeptEvent",
+    "NewDelivery",
     "Past",
     "Probed",
     "Pruned",

@@ -15,20 +15,22 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
 
 from mxprobe.store import tables, writing
-from mxprobe.store.opening import Database
-from mxprobe.store.work import KeptEvent, TargetResult, Work
+from mxprobe.store.outbox import Outbox, add_deliveries
+from mxprobe.store.work import KeptEvent, NewDelivery, TargetResult, Work
 
 
-class Duties:
+class Duties(Outbox):
     """The part of the store that a service needs beside scans."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
     async def save_target(
-        self, result: TargetResult, *, work: Work | None = None, next_due: datetime | None = None
+        self,
+        result: TargetResult,
+        *,
+        work: Work | None = None,
+        next_due: datetime | None = None,
     ) -> bool:
-        """Keep all that a look at a next-hop came to: route, endpoints, memory and events, all or nothing.
+        """Keep all that a look at a next-hop came to: route, endpoints, memory, events, and who is to be told of them,
+        all or nothing.
 
         It becomes a finished scan of this one target. With `work`, the next-hop is done with and due again at
         `next_due` (None: never); if somebody else holds that work by now, nothing is kept, and the answer is False.
@@ -53,6 +55,7 @@ class Duties:
             if result.memory is not None:
                 _remember(connection, result.next_hop, result.memory)
             _add_events(connection, result.events)
+            add_deliveries(connection, result.deliveries)
             return True
 
         return await self._database.transact(save)
@@ -62,10 +65,15 @@ class Duties:
         wanted = select(tables.memory.c.document).where(tables.memory.c.next_hop == next_hop)
         return await self._database.transact(lambda connection: connection.execute(wanted).scalar_one_or_none())
 
-    async def add_events(self, events: Iterable[KeptEvent]) -> None:
-        """Keep events that follow from something else than a look at their next-hop."""
-        events = tuple(events)
-        await self._database.transact(lambda connection: _add_events(connection, events))
+    async def add_events(self, events: Iterable[KeptEvent], *, deliveries: Iterable[NewDelivery] = ()) -> None:
+        """Keep events that follow from something else than a look at their next-hop, and who is to be told of them."""
+        events, to_tell = tuple(events), tuple(deliveries)
+
+        def work(connection: Connection) -> None:
+            _add_events(connection, events)
+            add_deliveries(connection, to_tell)
+
+        await self._database.transact(work)
 
     async def events(
         self, next_hop: str | None = None, *, since: datetime | None = None, after: int = 0, limit: int = 1000
@@ -126,6 +134,61 @@ class Duties:
                 connection.execute(update(table).where(*key).values(lease_until=until, leased_by=by))
                 claimed.append(Work(**row._mapping, leased_by=by, lease_until=until))
             return tuple(claimed)
+
+        return await self._database.transact(work)
+
+    async def take(
+        self, group: str, due: Mapping[str, datetime], now: datetime, until: datetime, *, by: str
+    ) -> tuple[Work, ...]:
+        """Take these next-hops of a group for oneself until a time: those that are still due when `due` says, and that
+        nobody else has.
+
+        Whoever ended such work since has set another time, so that nothing is done twice, whatever clocks show. A lease
+        that ends later than any could is one from before a clock was set back, and free.
+        """
+        table = tables.due
+        longest = now + 2 * (until - now)
+        free = or_(
+            table.c.lease_until.is_(None),
+            table.c.lease_until <= now,
+            table.c.lease_until > longest,
+            table.c.leased_by == by,
+        )
+
+        def work(connection: Connection) -> tuple[Work, ...]:
+            taken = []
+            for next_hop in sorted(due):
+                key = table.c.next_hop == next_hop, table.c.group == group, table.c.due_at == due[next_hop]
+                values = {"lease_until": until, "leased_by": by}
+                if connection.execute(update(table).where(*key, free).values(**values)).rowcount == 1:
+                    found = Work(next_hop=next_hop, group=group, due_at=due[next_hop], leased_by=by, lease_until=until)
+                    taken.append(found)
+            return tuple(taken)
+
+        return await self._database.transact(work)
+
+    async def leased(self, group: str) -> tuple[Work, ...]:
+        """The work of a group that somebody has, or had when he died."""
+        column = tables.due.c
+        wanted = select(tables.due).where(column.group == group, column.lease_until.is_not(None))
+        return await self._database.transact(
+            lambda connection: tuple(Work(**row) for row in connection.execute(wanted).mappings())
+        )
+
+    async def visited(self, next_hops: Iterable[str] | None = None) -> dict[str, datetime]:
+        """When the last look at each of these next-hops, or at every one, was begun that came to a result."""
+        column = tables.target.c
+        wanted = (
+            select(column.next_hop, func.max(tables.scan.c.started_at, type_=tables.Moment()).label("at"))
+            .join(tables.scan, tables.scan.c.id == column.scan_id)
+            .where(column.route_id.is_not(None))
+            .group_by(column.next_hop)
+        )
+        some = None if next_hops is None else tuple(writing.batches(dict.fromkeys(next_hops)))
+
+        def work(connection: Connection) -> dict[str, datetime]:
+            parts = [wanted] if some is None else [wanted.where(column.next_hop.in_(names)) for names in some]
+            return {row.next_hop: row.at for part in parts for row in connection.execute(part)}
 
         return await self._database.transact(work)
 

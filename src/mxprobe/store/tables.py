@@ -4,6 +4,7 @@
       └──< probe >── facts ──< facts_certificate >── certificate  (what was seen at an endpoint)
              └── endpoint
     event · memory · due                                          (what a service remembers, by next-hop)
+    delivery                                                      (what is to be told to whom)
 
 What does not change from scan to scan is there once, under the SHA-256 of what it says: routes, facts, certificates
 (DER). So an endpoint that has not changed costs a scan one short row of `probe`, whichever targets lead to it. That
@@ -245,4 +246,23 @@ due = Table(
     Column("lease_until", Moment),
     Column("leased_by", Text),
     Index(None, "due_at"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key", String(64), nullable=False, unique=True),
+    Column("alert", Text, nullable=False),
+    Column("document", JsonOf(dict[str, Any]), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("next_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("done_at", Moment),
+    Column("outcome", String(16)),
+    Column("error", Words),
+    Column("lease_until", Moment),
+    Column("leased_by", Text),
+    Index(None, "alert", "done_at", "next_at"),
+    Index(None, "done_at"),
 )

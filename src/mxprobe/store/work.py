@@ -1,10 +1,12 @@
-"""What a service keeps beside scans: what is due and who has taken it, what it noticed, a target in one piece."""
+"""What a service keeps beside scans: what is due and who has taken it, what it noticed, a target in one piece,
+and what is to be told to whom."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from mxprobe.facts import EndpointFacts, EvidenceValue
 from mxprobe.routing.route import Route
@@ -56,7 +58,8 @@ class Probed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetResult:
-    """All that one look at one next-hop came to. `memory` takes the place of that of before, None leaves it."""
+    """All that one look at one next-hop came to. `memory` takes the place of that of before, None leaves it;
+    `deliveries` are who is to be told of `events`."""
 
     next_hop: str
     started_at: datetime
@@ -66,3 +69,59 @@ class TargetResult:
     endpoints: tuple[Probed, ...] = ()
     memory: Mapping[str, object] | None = None
     events: tuple[KeptEvent, ...] = ()
+    deliveries: tuple[NewDelivery, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDelivery:
+    """A message (`document`, as JSON) for one target, the `alert` of that name, to be sent at `next_at` or later.
+
+    `key` is the same for the same message and target whoever computes it: it is kept, and told, once.
+    """
+
+    key: str
+    alert: str
+    document: Mapping[str, Any]
+    created_at: datetime
+    next_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A message that was claimed by `leased_by` until `lease_until`; `attempts` are those that failed before."""
+
+    id: int
+    key: str
+    alert: str
+    document: Mapping[str, Any]
+    created_at: datetime
+    attempts: int
+    lease_until: datetime
+    leased_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertStanding:
+    """How a target of alerts fares: messages `waiting`, those of them that `failing` attempts have had, the `oldest`;
+    those that were `given_up` lately, and when the last was sent."""
+
+    alert: str
+    waiting: int
+    failing: int
+    given_up: int
+    oldest: datetime | None
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupStanding:
+    """How a group fares: its `next_hops`, those `due` (the first since `due_since`), `under_way` and `never` looked at,
+    and when the last result of one of them came."""
+
+    name: str
+    next_hops: int
+    due: int
+    under_way: int
+    never: int
+    due_since: datetime | None
+    last_result_at: datetime | None

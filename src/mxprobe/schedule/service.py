@@ -1,0 +1,426 @@
+"""The loop of a service: visits are begun when they are due, kept as they end, and nothing that fails stops the others.
+
+Whatever it knows of time, of mail servers and of the store comes in from outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol as Interface
+
+from mxprobe.errors import MxprobeError, StoreError
+from mxprobe.schedule.claims import Claims, Held, Ledger
+from mxprobe.schedule.clock import Clock, moment_of
+from mxprobe.schedule.configuration import Configuration, InvalidConfiguration
+from mxprobe.schedule.lookout import Lookout, hindrance
+from mxprobe.schedule.next_hop_files import NextHopFile, read_again
+from mxprobe.schedule.one_pass import OnePass
+from mxprobe.schedule.quiet_hours import DAY
+from mxprobe.schedule.telling import Line, Progress, Teller, counted
+from mxprobe.schedule.timetable import PUT_OFF, Timetable
+from mxprobe.schedule.visit_run import Keep, Outcome
+from mxprobe.schedule.visits import Visit, visits
+from mxprobe.store import TargetResult
+from mxprobe.terms import NextHop
+
+FILES_AGAIN = 30.0
+"""Seconds after which files of next-hops are looked at again."""
+
+PUT_OFF_ERROR = 900.0
+"""Seconds before a visit is tried again that met an error of the program: it will hardly be another in a minute."""
+
+SHOWN_AGAIN = 1.0
+"""Seconds after which it is counted again, for a display, how many visits are overdue."""
+
+Book = Timetable | OnePass
+
+
+class MakesVisits(Interface):
+    """Who makes visits; `schedule/visit_run.py` has the real one."""
+
+    async def visit(self, visit: Visit, keep: Keep, stopping: asyncio.Event, /) -> Outcome:
+        """Look at a next-hop and keep the result."""
+        ...
+
+    async def close(self) -> None:
+        """End what is still under way."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a configuration comes to: who makes visits, and who says whether anybody can be seen from here."""
+
+    visitor: MakesVisits
+    lookout: Lookout
+
+
+class Service:
+    """One process that makes the visits of a configuration. Use it once, by `run` or by `once`.
+
+    `make_world` makes what a configuration comes to, now and after it was read again by `read`; it is given what names
+    all next-hops. It may raise an `MxprobeError`, and so may `read`. `tell` takes what is to be logged, `show` how far
+    it is.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        store: Ledger,
+        *,
+        make_world: Callable[[Configuration, Callable[[], Iterable[NextHop]]], World],
+        read: Callable[[], Configuration],
+        clock: Clock,
+        owner: str,
+        groups: tuple[str, ...] = (),
+        tell: Callable[[Line], None] = lambda _line: None,
+        show: Callable[[Progress], None] = lambda _progress: None,
+    ) -> None:
+        self._configuration = configuration
+        self._groups = list(configuration.select_groups(groups))
+        self._names = groups
+        self._visits = visits(self._groups)
+        self._store = store
+        self._make_world = make_world
+        self._world = make_world(configuration, self._next_hops)
+        self._read = read
+        self._clock = clock
+        self._teller = Teller(tell)
+        self._show = show
+        self._claims = Claims(store, clock, self._teller, owner=owner)
+        self._is_planned = False
+        self._stopping = asyncio.Event()
+        self._at_once = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._reload = False
+        self._files_at = 0.0
+        self._pruned_at: float | None = None
+        self._pruning: asyncio.Task[None] | None = None
+        self._done = 0
+        self._overdue = (-SHOWN_AGAIN, 0)
+
+    def stop(self) -> None:
+        """Begin nothing more and end what is under way; asked a second time, do not wait for it."""
+        if self._stopping.is_set():
+            self._at_once.set()
+        self._stopping.set()
+        self._wake.set()
+
+    def reload(self) -> None:
+        """Read the configuration again, soon."""
+        self._reload = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Make visits until `stop`.
+
+        Raises:
+            StoreError: the store could not be used at the start. Later that is told, and it is tried again.
+        """
+        last = await self._start()
+        now = self._clock.now()
+        self._files_at = now.steady
+        book = Timetable(self._visits.values(), last, now)
+        await self._claims.plan(self._visits, self._due(book))
+        self._is_planned = True
+        words = f"{counted(len(self._visits), 'next-hop')}, {counted(book.overdue(now), 'visit')} overdue"
+        self._teller.tell("info", "started", words, next_hops=len(self._visits))
+        async with self._claims.renewing():
+            while not self._stopping.is_set():
+                self._wake.clear()
+                await self._look_after(book)
+                await self._begin(book)
+                await self._clock.wait(self._wake, self._nap(book))
+            await self._finish()
+
+    async def once(self) -> tuple[str, ...]:
+        """Make the visits that are due now, each once; the next-hops of those that could not be made.
+
+        Raises:
+            StoreError: the store could not be used at the start.
+        """
+        last = await self._start()
+        now = self._clock.now()
+        book = OnePass(self._visits.values(), last, now)
+        await self._claims.plan(self._visits, dict.fromkeys(self._visits, moment_of(now.wall)))
+        async with self._claims.renewing():
+            while not book.over and not self._stopping.is_set():
+                self._wake.clear()
+                await self._begin(book)
+                if not book.over:
+                    await self._clock.wait(self._wake, self._nap(book))
+            left_over = book.take(self._clock.now(), len(self._visits))
+            await self._finish()
+        if not self._stopping.is_set():
+            await self._prune()
+        return (*book.put_off_for_good, *(visit.next_hop.text for visit in left_over))
+
+    async def _start(self) -> dict[str, float]:
+        """When each next-hop was visited last."""
+        for told in self._configuration.told:
+            self._teller.tell("warning", "next-hops", str(told))
+        await self._claims.start(self._visits)
+        return {text: at.timestamp() for text, at in (await self._store.visited()).items() if text in self._visits}
+
+    async def _finish(self) -> None:
+        """Wait for what is under way, no longer than is settled; what is not done by then is given back."""
+        seconds = self._configuration.service.stop_within
+        if under_way := self._claims.held:
+            words = f"{counted(len(under_way), 'visit')} under way, with at most {seconds:g} s to end"
+            self._teller.tell("info", "stopping", words, under_way=len(under_way))
+        until = self._clock.now().steady + seconds
+        while self._claims.held and not self._at_once.is_set():
+            self._wake.clear()
+            if (left := until - self._clock.now().steady) <= 0:
+                break
+            await self._clock.wait(self._wake, left)
+        tasks = [held.task for held in self._claims.held if held.task is not None]
+        for task in tasks:
+            task.cancel()
+        if self._pruning is not None:
+            self._pruning.cancel()
+            tasks.append(self._pruning)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._world.lookout.close()
+        await self._world.visitor.close()
+        self._teller.tell("info", "stopped", f"{counted(self._done, 'visit')} made", visits=self._done)
+
+    # Visits
+
+    async def _begin(self, book: Book) -> None:
+        """Claim what is due, as far as there is room, and begin it."""
+        room = self._configuration.service.at_once - len(self._claims.held)
+        taken = book.take(self._clock.now(), room) if room > 0 else ()
+        if taken and self._world.lookout.overdue():
+            await self._look_out(taken[0].next_hop)
+        found = self._world.lookout.last
+        due: dict[str, Visit] = {}
+        for visit in taken:
+            if self._stopping.is_set() or (found is not None and hindrance(found, visit.next_hop)):
+                book.put_off(visit.next_hop.text, self._clock.now())
+            else:
+                due[visit.next_hop.text] = visit
+        if due:
+            await self._claim(book, due)
+        self._show_progress(book)
+
+    async def _claim(self, book: Book, due: dict[str, Visit]) -> None:
+        try:
+            claimed = await self._claims.take(due)
+        except StoreError as error:
+            self._teller.store_failed(error)
+            for text in due:
+                book.put_off(text, self._clock.now())
+            return
+        self._teller.store_works()
+        for held in claimed.ours:
+            held.task = asyncio.create_task(self._make(book, held))
+        now = self._clock.now()
+        for text in claimed.elsewhere:
+            book.done(text, now, now)
+            self._teller.tell("info", "elsewhere", "another process has made this visit", about=text)
+        for text in claimed.taken:
+            if isinstance(book, OnePass):
+                book.done(text, now, now)
+                self._teller.tell("info", "elsewhere", "another process is making this visit", about=text)
+            else:
+                book.put_off(text, now)
+        for text in claimed.unplanned:
+            self._is_planned = False
+            book.put_off(text, now)
+
+    async def _make(self, book: Book, held: Held) -> None:
+        """Make one visit, whatever comes of it."""
+        text = held.visit.next_hop.text
+
+        async def keep(result: TargetResult) -> bool:
+            kept = await self._claims.keep(held, result)
+            self._teller.store_works()
+            return kept
+
+        seconds = PUT_OFF
+        outcome = Outcome(state="put-off")
+        try:
+            outcome = await self._world.visitor.visit(held.visit, keep, self._stopping)
+        except asyncio.CancelledError:
+            reason = "it was given back" if self._stopping.is_set() else "another process has it"
+            outcome = Outcome(state="put-off", reason=reason)
+        except StoreError as error:
+            self._teller.store_failed(error)
+        except MxprobeError as error:
+            outcome = Outcome(state="put-off", reason=str(error))
+        except Exception as error:
+            seconds = PUT_OFF_ERROR
+            self._teller.tell("error", "program-error", _in_one_line(error), about=text)
+        try:
+            await self._claims.end(held)
+        except StoreError as error:
+            self._teller.store_failed(error)
+        self._ended(book, held, outcome, seconds)
+        self._show_progress(book)
+        self._wake.set()
+
+    def _ended(self, book: Book, held: Held, outcome: Outcome, seconds: float) -> None:
+        text, now = held.visit.next_hop.text, self._clock.now()
+        self._teller.place(self._world.lookout.last)
+        if outcome.state == "put-off" and not held.kept:
+            self._teller.put_off(text, outcome.reason)
+            book.put_off(text, now, seconds)
+            return
+        book.done(text, held.begun, now)
+        if outcome.state == "lost":
+            self._teller.tell("warning", "lost", outcome.reason, about=text)
+            return
+        self._done += 1
+        self._teller.visited(text, outcome, now.steady - held.begun.steady)
+
+    async def _look_out(self, first: NextHop) -> None:
+        """Whether anybody can be seen from here; who is told to stop does not wait for it."""
+        looking = asyncio.ensure_future(self._world.lookout.look(first))
+        stopped = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if looking.done() and (error := looking.exception()) is not None:
+            words = str(error) if isinstance(error, MxprobeError) else _in_one_line(error)
+            self._teller.tell("error", "vantage", words)
+        looking.cancel()
+        self._teller.place(self._world.lookout.last)
+
+    def _nap(self, book: Book) -> float:
+        now = self._clock.now()
+        left = self._files_at + FILES_AGAIN - now.steady if self._files() else math.inf
+        if len(self._claims.held) >= self._configuration.service.at_once:
+            return max(left, 0.0)  # whatever ends wakes us
+        return max(book.nap(now) if isinstance(book, OnePass) else min(book.nap(now), left), 0.0)
+
+    # What is done beside visits
+
+    async def _look_after(self, book: Timetable) -> None:
+        if self._reload:
+            self._reload = False
+            await self._read_again(book)
+        now = self._clock.now().steady
+        if self._files() and now - self._files_at >= FILES_AGAIN:
+            self._files_at = now
+            await self._read_files(book)
+        if not self._is_planned:
+            await self._plan(book)
+        if self._pruning is None and (self._pruned_at is None or now - self._pruned_at >= DAY):
+            self._pruned_at = now
+            self._pruning = asyncio.create_task(self._prune())
+            self._pruning.add_done_callback(self._has_pruned)
+
+    async def _read_again(self, book: Timetable) -> None:
+        """The configuration as it is now; one with a mistake changes nothing."""
+        before = self._configuration
+        try:
+            configuration = await asyncio.to_thread(self._read)
+            groups = list(configuration.select_groups(self._names))
+            world = self._world
+            if _asks(configuration) != _asks(before):
+                world = self._make_world(configuration, self._next_hops)
+        except MxprobeError as error:
+            for mistake in error.mistakes if isinstance(error, InvalidConfiguration) else (error,):
+                self._teller.tell("error", "configuration", str(mistake))
+            self._teller.tell("error", "configuration", "not read again, the one of before is kept")
+            return
+        for told in configuration.told:
+            self._teller.tell("warning", "next-hops", str(told))
+        if configuration.store_url != before.store_url:
+            self._teller.tell("warning", "configuration", "store.url is another one; that takes a restart")
+        self._configuration, self._groups, self._world = configuration, groups, world
+        await self._change(book)
+        words = f"read again: {counted(len(self._visits), 'next-hop')}"
+        self._teller.tell("info", "configuration", words, next_hops=len(self._visits))
+
+    async def _read_files(self, book: Timetable) -> None:
+        changed = False
+        for number, file in self._files():
+            known, news = await asyncio.to_thread(read_again, file, self._clock.now().wall)
+            for told in news:
+                self._teller.tell("warning", "next-hops", str(told))
+            if known is not file:
+                group = self._groups[number].with_file(known)
+                changed = changed or group.next_hops != self._groups[number].next_hops
+                self._groups[number] = group
+        if changed:
+            await self._change(book)
+            words = f"read again: {counted(len(self._visits), 'next-hop')}"
+            self._teller.tell("info", "next-hops", words, next_hops=len(self._visits))
+
+    def _files(self) -> list[tuple[int, NextHopFile]]:
+        """The files of groups that may be read again; standard input may not."""
+        return [
+            (number, group.file)
+            for number, group in enumerate(self._groups)
+            if group.file is not None and group.file.mark is not None
+        ]
+
+    async def _change(self, book: Timetable) -> None:
+        """Other visits from now on, or the same at other times."""
+        known = self._visits
+        self._visits = visits(self._groups)
+        new = [text for text in self._visits if text not in known]
+        last: dict[str, datetime] = {}
+        try:
+            last = await self._store.visited(new) if new else {}
+        except StoreError as error:
+            self._teller.store_failed(error)  # then they are visited soon
+        times = {text: at.timestamp() for text, at in last.items()}
+        book.change(self._visits.values(), times, self._clock.now())
+        await self._plan(book)
+
+    async def _plan(self, book: Timetable) -> None:
+        """Tell the store whose visits there are; in the next round again, where it is away."""
+        self._is_planned = False
+        try:
+            await self._claims.plan(self._visits, self._due(book))
+        except StoreError as error:
+            self._teller.store_failed(error)
+            return
+        self._teller.store_works()
+        self._is_planned = True
+
+    def _due(self, book: Timetable) -> dict[str, datetime]:
+        now = self._clock.now().wall
+        return {text: moment_of(now if (due := book.due_at(text)) is None else due) for text in self._visits}
+
+    async def _prune(self) -> None:
+        configuration = self._configuration
+        now = moment_of(self._clock.now().wall)
+        try:
+            gone = await self._store.prune(now, keep_days=configuration.keep_days, keep_scans=configuration.keep_scans)
+        except StoreError as error:
+            self._teller.store_failed(error)
+            return
+        if gone.targets or gone.probes:
+            words = f"{counted(gone.targets, 'old result')} let go"
+            self._teller.tell("info", "pruned", words, results=gone.targets)
+
+    def _has_pruned(self, _task: asyncio.Task[None]) -> None:
+        self._pruning = None
+
+    def _next_hops(self) -> Iterable[NextHop]:
+        return [visit.next_hop for visit in self._visits.values()]
+
+    def _show_progress(self, book: Book) -> None:
+        now = self._clock.now()
+        if now.steady - self._overdue[0] >= SHOWN_AGAIN:
+            self._overdue = (now.steady, book.overdue(now))
+        self._show(Progress(under_way=len(self._claims.held), overdue=self._overdue[1], done=self._done))
+
+
+def _asks(configuration: Configuration) -> tuple[object, ...]:
+    """What of a configuration decides how endpoints are asked."""
+    return configuration.probe, configuration.limits, configuration.service.confirm_after
+
+
+def _in_one_line(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return " ".join(f"error of the program: {type(error).__name__}: {error}{where}".split())[:1000]

@@ -1,0 +1,101 @@
+"""What a service tells of itself: lines for a log, and how far it is for a person who watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mxprobe.errors import StoreError
+from mxprobe.schedule.vantage import Vantage
+from mxprobe.schedule.visit_run import Outcome
+
+Level = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One thing that happened: `what` in a word, `text` in a sentence, `about` which next-hop if about one."""
+
+    level: Level
+    what: str
+    text: str
+    about: str = ""
+    details: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a service is: visits under way, due and not begun, ended with a result since it was started."""
+
+    under_way: int
+    overdue: int
+    done: int
+
+
+class Teller:
+    """Tells what happens, and trouble that lasts once: that the store is away, that nothing can be seen from here."""
+
+    def __init__(self, tell: Callable[[Line], None]) -> None:
+        self._tell = tell
+        self._trouble = ""
+        self._hindrance = ""
+
+    def tell(self, level: Level, what: str, text: str, *, about: str = "", **details: str | int | float) -> None:
+        """One line."""
+        self._tell(Line(level=level, what=what, text=text, about=about, details=details))
+
+    def store_failed(self, error: StoreError) -> None:
+        """Once for each kind of trouble, however many visits it meets."""
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            self.tell("error", "store", f"{error}; visits are put off until it works again")
+
+    def store_works(self) -> None:
+        """The store has done what it was asked."""
+        if self._trouble:
+            self._trouble = ""
+            self.tell("info", "store", "the store works again")
+
+    def place(self, found: Vantage | None) -> None:
+        """What the last look from here came to."""
+        if found is None:
+            return
+        summary = found.summary if found.state in ("blocked", "no-dns") else ""
+        if summary and not self._hindrance:
+            words = f"{summary}; until that is over, no next-hop that it concerns gets a result"
+            self.tell("error", "vantage", words, state=found.state, evidence="; ".join(found.evidence))
+        elif not summary and self._hindrance:
+            self.tell("info", "vantage", found.summary, state=found.state)
+        self._hindrance = summary
+
+    def put_off(self, next_hop: str, reason: str) -> None:
+        """A visit was put off; not said of each where it is this place, which is said once."""
+        if reason and reason != self._hindrance:
+            self.tell("warning", "put-off", reason, about=next_hop)
+
+    def visited(self, next_hop: str, outcome: Outcome, seconds: float) -> None:
+        """A visit has a result."""
+        for told in outcome.told:
+            self.tell("error", "memory", told, about=next_hop)
+        for event in outcome.events:
+            self.tell(
+                "warning" if event.severity in ("warning", "critical") else "info",
+                "event",
+                f"{event.kind}{f' at {event.endpoint}' if event.endpoint else ''}: {event.summary}",
+                about=next_hop,
+                kind=event.kind,
+                endpoint=event.endpoint,
+                severity=event.severity,
+                state=event.state,
+            )
+        endpoints, events = outcome.endpoints, len(outcome.events)
+        words = f"{counted(endpoints, 'endpoint')}, {counted(events, 'event')}, {seconds:.1f} s"
+        self.tell(
+            "info", "visited", words, about=next_hop, endpoints=endpoints, events=events, seconds=round(seconds, 3)
+        )
+
+
+def counted(number: int, what: str) -> str:
+    """So many of something, in words."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
