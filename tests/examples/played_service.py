@@ -19,11 +19,11 @@ from mxprobe.schedule.configuration import Configuration, Group
 from mxprobe.schedule.lookout import Lookout
 from mxprobe.schedule.rhythm import Rhythm
 from mxprobe.schedule.sections import LimitsSection, ProbeSection, ServiceSection
-from mxprobe.schedule.service import Service, World
+from mxprobe.schedule.service import Service
 from mxprobe.schedule.telling import Line, Progress
 from mxprobe.schedule.timetable import Reading
 from mxprobe.schedule.vantage import Vantage
-from mxprobe.schedule.visit_run import Keep, Outcome
+from mxprobe.schedule.visit_run import Keep, Outcome, World
 from mxprobe.schedule.visits import Visit
 from mxprobe.store import Pruned, TargetResult, Work
 from mxprobe.terms import NextHop, parse_next_hop

@@ -16,11 +16,14 @@ import pytest
 
 from examples.stored import NOW, route
 from examples.told import AT, BACK, LOST, SECRET, target, webhook_to
+from mxprobe.alerts.by_apprise import Sending
+from mxprobe.alerts.by_webhook import NotDelivered
 from mxprobe.alerts.enqueueing import enqueue
 from mxprobe.alerts.gathering import EARLY, HOLD, Gathering
 from mxprobe.alerts.retries import GIVE_UP_AFTER
 from mxprobe.alerts.sender import LEASE, Emptied, Sender
-from mxprobe.alerts.targets import AlertTarget, service
+from mxprobe.alerts.targets import AlertTarget, Service, service
+from mxprobe.alerts.templates import Text
 from mxprobe.errors import StoreError
 from mxprobe.store import KeptEvent, NewDelivery, Store, TargetResult, open_store
 from servers.receivers import WebhookReceiver, mail_receiver, webhook_receiver
@@ -163,6 +166,34 @@ async def test_a_dead_target_holds_up_nobody_and_is_given_up_in_the_end(
             await sender.once()
         standing = {each.alert: each for each in await store.alert_standing(clock() - timedelta(days=1))}
         assert (standing["dead"].waiting, standing["dead"].given_up) == (0, 20)
+
+
+async def test_a_service_that_hangs_is_not_asked_twice_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mxprobe.alerts.by_apprise.TIMEOUT_SECONDS", 0.2)
+    connections = 0
+    over = asyncio.Event()
+
+    async def says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(says_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    where = service(f"mailto://127.0.0.1:{port}?from=a@a.example&to=b@b.example")
+    assert isinstance(where, Service)
+    sending = Sending(where)
+    text = Text(title="t", body="b")
+    with pytest.raises(NotDelivered, match="no end of it within"):
+        await sending.send(text, "warning")
+    with pytest.raises(NotDelivered, match="the attempt before has not ended yet"):
+        await sending.send(text, "warning")
+    assert connections == 1
+    over.set()
+    await until(lambda: sending.is_idle)
+    server.close()
+    await server.wait_closed()
 
 
 async def test_what_no_target_asks_for_any_more_is_given_up_and_forgotten(store_url: str, clock: Clock) -> None:

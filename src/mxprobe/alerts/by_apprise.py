@@ -54,13 +54,18 @@ class Sending:
         self._service = service
         self._thread: threading.Thread | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no attempt is under way, also none that nobody waits for any more."""
+        return self._thread is None or not self._thread.is_alive()
+
     async def send(self, text: Text, severity: str) -> None:
         """Send a message.
 
         Raises:
             NotDelivered: apprise says so, it took too long, or the attempt before has still not come to its end.
         """
-        if self._thread is not None and self._thread.is_alive():
+        if not self.is_idle:
             raise NotDelivered("the attempt before has not ended yet")
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[str | None] = loop.create_future()

@@ -31,9 +31,9 @@ from mxprobe.schedule.lookout import Lookout, look_around
 from mxprobe.schedule.observing import Found
 from mxprobe.schedule.owners import owner
 from mxprobe.schedule.recheck import Recheck
-from mxprobe.schedule.service import Service, World
+from mxprobe.schedule.service import Service
 from mxprobe.schedule.telling import Line, Progress, counted
-from mxprobe.schedule.visit_run import Visitor
+from mxprobe.schedule.visit_run import Visitor, World
 from mxprobe.store import Store, open_store
 from mxprobe.terms import Endpoint, NextHop
 
@@ -81,7 +81,7 @@ async def _serve(
         service = Service(
             configuration,
             store,
-            make_world=_Worlds(store, clock).make,
+            make_world=Worlds(store, clock).make,
             read=read,
             clock=clock,
             owner=owner(),
@@ -101,7 +101,7 @@ async def _serve(
     return COULD_NOT_TELL if left else NOTHING_TO_REPORT
 
 
-class _Worlds:
+class Worlds:
     """Makes what a configuration comes to; of one that is read again, limits that are the same go on as they stand."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
@@ -110,6 +110,7 @@ class _Worlds:
         self._prober: Prober | None = None
 
     def make(self, configuration: Configuration, next_hops: Callable[[], Iterable[NextHop]]) -> World:
+        """A prober, who makes visits with it, and who looks out."""
         prober = Prober(settings_of(configuration), None, limits_of=self._prober)
         self._prober = prober
         lookout = Lookout(partial(look_around, prober), next_hops, self._clock)

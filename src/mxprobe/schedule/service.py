@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import math
-import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol as Interface
 
 from mxprobe.errors import MxprobeError, StoreError
 from mxprobe.schedule.claims import Claims, Held, Ledger
 from mxprobe.schedule.clock import Clock, moment_of
 from mxprobe.schedule.configuration import Configuration, InvalidConfiguration
-from mxprobe.schedule.lookout import Lookout, hindrance
+from mxprobe.schedule.lookout import hindrance
 from mxprobe.schedule.next_hop_files import NextHopFile, read_again
 from mxprobe.schedule.one_pass import OnePass
 from mxprobe.schedule.quiet_hours import DAY
-from mxprobe.schedule.telling import Line, Progress, Teller, counted
+from mxprobe.schedule.telling import Line, Progress, Teller, counted, in_one_line
 from mxprobe.schedule.timetable import PUT_OFF, Timetable
-from mxprobe.schedule.visit_run import Keep, Outcome
+from mxprobe.schedule.visit_run import Outcome, World
 from mxprobe.schedule.visits import Visit, visits
 from mxprobe.store import TargetResult
 from mxprobe.terms import NextHop
@@ -38,26 +35,6 @@ SHOWN_AGAIN = 1.0
 """Seconds after which it is counted again, for a display, how many visits are overdue."""
 
 Book = Timetable | OnePass
-
-
-class MakesVisits(Interface):
-    """Who makes visits; `schedule/visit_run.py` has the real one."""
-
-    async def visit(self, visit: Visit, keep: Keep, stopping: asyncio.Event, /) -> Outcome:
-        """Look at a next-hop and keep the result."""
-        ...
-
-    async def close(self) -> None:
-        """End what is still under way."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What a configuration comes to: who makes visits, and who says whether anybody can be seen from here."""
-
-    visitor: MakesVisits
-    lookout: Lookout
 
 
 class Service:
@@ -256,7 +233,7 @@ class Service:
             outcome = Outcome(state="put-off", reason=str(error))
         except Exception as error:
             seconds = PUT_OFF_ERROR
-            self._teller.tell("error", "program-error", _in_one_line(error), about=text)
+            self._teller.tell("error", "program-error", in_one_line(error), about=text)
         try:
             await self._claims.end(held)
         except StoreError as error:
@@ -286,7 +263,7 @@ class Service:
         await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if looking.done() and (error := looking.exception()) is not None:
-            words = str(error) if isinstance(error, MxprobeError) else _in_one_line(error)
+            words = str(error) if isinstance(error, MxprobeError) else in_one_line(error)
             self._teller.tell("error", "vantage", words)
         looking.cancel()
         self._teller.place(self._world.lookout.last)
@@ -418,9 +395,3 @@ class Service:
 def _asks(configuration: Configuration) -> tuple[object, ...]:
     """What of a configuration decides how endpoints are asked."""
     return configuration.probe, configuration.limits, configuration.service.confirm_after
-
-
-def _in_one_line(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return " ".join(f"error of the program: {type(error).__name__}: {error}{where}".split())[:1000]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -99,3 +100,10 @@ class Teller:
 def counted(number: int, what: str) -> str:
     """So many of something, in words."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def in_one_line(error: BaseException) -> str:
+    """An error of the program, with its place."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return " ".join(f"error of the program: {type(error).__name__}: {error}{where}".split())[:1000]

@@ -46,6 +46,26 @@ class Outcome:
     told: tuple[str, ...] = ()
 
 
+class MakesVisits(Interface):
+    """Who makes visits; `schedule/visit_run.py` has the real one."""
+
+    async def visit(self, visit: Visit, keep: Keep, stopping: asyncio.Event, /) -> Outcome:
+        """Look at a next-hop and keep the result."""
+        ...
+
+    async def close(self) -> None:
+        """End what is still under way."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a configuration comes to: who makes visits, and who says whether anybody can be seen from here."""
+
+    visitor: MakesVisits
+    lookout: Lookout
+
+
 class Memories(Known, Interface):
     """What the store says of a target."""
 
@@ -135,7 +155,9 @@ class Visitor:
             events=events,
         )
         if not await keep(result):
-            return Outcome(state="lost", reason="somebody else has made this visit")
+            return Outcome(
+                state="lost", reason="it is not ours any more: made by another process, or not planned any longer"
+            )
         return Outcome(state="kept", endpoints=len(look.found), events=events, told=told)
 
     async def close(self) -> None:
