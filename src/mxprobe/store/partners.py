@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from datetime import UTC, datetime
@@ -59,15 +59,44 @@ _ROUTE = "SELECT route FROM target WHERE id = ?"
 _ENDPOINT = "SELECT host, address, port, service, facts FROM endpoint WHERE id = ?"
 
 
-def partners(url: str, *, trust: bool = False, share: tuple[int, int] = (0, 1)) -> Iterator[Partner]:
-    """The newest that is known of every next-hop that ever was scanned, in a stream; nothing is written.
+Listed = tuple[tuple[int, str, tuple[int, ...]], ...]
+"""What the store has of its newest: the row of a target, its next-hop, and the rows of its endpoints."""
 
-    `trust` brings what verification found, too. A `share` like (1, 3) is every third partner, from the second one on.
+
+def listed(url: str) -> Listed:
+    """The newest rows of every next-hop that ever was scanned; who reads them in shares divides up one list of them.
 
     Raises:
         NewerDatabase: a newer mxprobe wrote it.
         StoreError: it cannot be opened or read, or is no database of mxprobe.
     """
+    with _open(url) as connection:
+        each = groupby(connection.execute(_PARTNERS), key=itemgetter(0, 1))
+        return tuple(
+            (id, next_hop, tuple(row[2] for row in behind if row[2] is not None)) for (id, next_hop), behind in each
+        )
+
+
+def partners(
+    url: str, *, trust: bool = False, share: tuple[int, int] = (0, 1), among: Listed | None = None
+) -> Iterator[Partner]:
+    """The newest that is known of every next-hop that ever was scanned, or `among` those listed, in a stream.
+
+    Nothing is written. `trust` brings what verification found, too. A `share` like (1, 3) is every third partner, from
+    the second one on.
+
+    Raises:
+        NewerDatabase: a newer mxprobe wrote it.
+        StoreError: it cannot be opened or read, or is no database of mxprobe.
+    """
+    first, step = share
+    rows = listed(url) if among is None else among
+    with _open(url) as connection, _readable(url):
+        yield from _Reading(connection, url, trust=trust).partners(islice(rows, first, None, step))
+
+
+@contextmanager
+def _open(url: str) -> Iterator[sqlite3.Connection]:
     path = sqlite_path(url)
     if path.is_dir():
         raise StoreError(f"{url}: {path} is a directory")
@@ -76,8 +105,7 @@ def partners(url: str, *, trust: bool = False, share: tuple[int, int] = (0, 1)) 
     try:
         with closing(_connected(path)) as connection:
             _check_schema(connection, url)
-            with _readable(url):
-                yield from _Reading(connection, url, trust=trust).partners(*share)
+            yield connection
     except sqlite3.Error as error:
         raise StoreError(f"{url}: {_one_line(error)}") from error
 
@@ -169,12 +197,11 @@ class _Reading:
         self._parts: dict[tuple[str, str], Any] = {}
         self._numbers = 0
 
-    def partners(self, first: int, step: int) -> Iterator[Partner]:
-        """The partners, in the order of the scans."""
-        each = groupby(self._connection.execute(_PARTNERS), key=itemgetter(0, 1))
-        for (id, next_hop), behind in islice(each, first, None, step):
+    def partners(self, rows: Iterable[tuple[int, str, tuple[int, ...]]]) -> Iterator[Partner]:
+        """The partners of these rows."""
+        for id, next_hop, behind in rows:
             (route,) = self._connection.execute(_ROUTE, (id,)).fetchone()
-            servers = tuple(self._server(endpoint_id) for _, _, endpoint_id in behind if endpoint_id is not None)
+            servers = tuple(self._server(endpoint_id) for endpoint_id in behind)
             yield Partner(next_hop=next_hop, route=decoder(Route)(json.loads(route)), servers=servers)
 
     def _server(self, endpoint_id: int) -> PartnerServer:
