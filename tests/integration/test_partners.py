@@ -30,7 +30,7 @@ from mxprobe.mta.senders import senders
 from mxprobe.routing.route import MxHost, Route, RouteError
 from mxprobe.smtp.replies import Reply
 from mxprobe.store import open_store
-from mxprobe.store.partners import partners
+from mxprobe.store.partners import listed, partners
 from mxprobe.store.tables import JsonOf
 from mxprobe.terms import PROTOCOLS, Endpoint
 from mxprobe.tls.free_facts import Feature, FiniteField
@@ -219,6 +219,25 @@ def test_clients_get_of_it_what_they_get_of_the_facts_themselves(known: Endpoint
     assert found is not None
     for sender in senders():
         assert simulate(sender.profile, found) == simulate(sender.profile, known)
+
+
+def test_shares_of_one_list_are_all_partners_once_whatever_is_scanned_meanwhile(tmp_path: Path) -> None:
+    names = ("a.example", "b.example", "c.example")
+    url = url_of(tmp_path / "mxprobe.db")
+
+    async def scanned(*next_hops: str) -> None:
+        async with open_store(url) as store:
+            scan = await store.start_scan(NOW, next_hops, "digest")
+            for next_hop in next_hops:
+                await store.save_route(scan, next_hop, route("192.0.2.1"), (ENDPOINT,))
+            await store.save_endpoint(scan, ENDPOINT, facts(), {})
+
+    asyncio.run(scanned(*names))
+    rows = listed(url)
+    first = [found.next_hop for found in partners(url, share=(0, 2), among=rows)]
+    asyncio.run(scanned("z.example", *reversed(names)))
+    second = [found.next_hop for found in partners(url, share=(1, 2), among=rows)]
+    assert sorted(first + second) == sorted(names)
 
 
 def test_a_version_that_cannot_be_read_is_told_when_it_is_looked_at(database: Path) -> None:

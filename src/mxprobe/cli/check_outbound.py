@@ -15,7 +15,7 @@ from mxprobe.cli.postfix_files import postfix_on_paper
 from mxprobe.cli.shared_work import ALL, Share, in_shares
 from mxprobe.errors import InvalidSetting, StoreError
 from mxprobe.store.location import is_postgresql, sqlite_path, without_password
-from mxprobe.store.partners import partners
+from mxprobe.store.partners import listed, partners
 from mxprobe.verdict.checks import Check, CheckReport
 from mxprobe.verdict.outbound import Delivery, Partner, Simulations, delivery, present
 from mxprobe.verdict.outbound_checks import partner_check, summary_check
@@ -53,8 +53,10 @@ def check_outbound(request: Request) -> CheckReport:
     outcomes: Counter[str] = Counter()
     sessions: Counter[tuple[str | None, str | None]] = Counter()
 
+    among = listed(url)
+
     def judged(share: Share) -> list[tuple[str, Delivery, Delivery]]:
-        wanted = _wanted(partners(url, trust=trust, share=share), request.next_hops, url)
+        wanted = _wanted(partners(url, trust=trust, share=share, among=among), request.next_hops, url)
         return [(partner.next_hop, judge(partner), baseline(partner)) for partner in wanted]
 
     for next_hop, found, before in judged(ALL) if request.next_hops or not _is_large(url) else in_shares(judged):

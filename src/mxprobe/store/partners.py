@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from datetime import UTC, datetime
@@ -74,22 +74,52 @@ _ENDPOINT = """
 """What of the facts passes, and is kept elsewhere, is nothing that decides about TLS."""
 
 
-def partners(url: str, *, trust: bool = False, share: tuple[int, int] = (0, 1)) -> Iterator[Partner]:
-    """The newest that is known of every next-hop that ever was scanned, in a stream; nothing is written.
+Listed = tuple[tuple[int, str, int, tuple[int, ...]], ...]
+"""What the store has of its newest: the row of a route, its next-hop, the scan, and the rows of its endpoints."""
 
-    `trust` brings what verification found, too. A `share` like (1, 3) is every third partner, from the second one on.
+
+def listed(url: str) -> Listed:
+    """The newest rows of every next-hop that ever was scanned; who reads them in shares divides up one list of them.
 
     Raises:
         NewerDatabase: a newer mxprobe wrote it.
         StoreError: it cannot be opened or read, or is no database of mxprobe.
     """
+    with _open(url) as connection:
+        each = groupby(connection.execute(_PARTNERS), key=itemgetter(0, 1, 2))
+        return tuple(
+            (route_id, next_hop, scan_id, tuple(row[3] for row in behind if row[3] is not None))
+            for (route_id, next_hop, scan_id), behind in each
+        )
+
+
+def partners(
+    url: str, *, trust: bool = False, share: tuple[int, int] = (0, 1), among: Listed | None = None
+) -> Iterator[Partner]:
+    """The newest that is known of every next-hop that ever was scanned, or `among` those listed, in a stream.
+
+    Nothing is written. `trust` brings what verification found, too. A `share` like (1, 3) is every third partner, from
+    the second one on.
+
+    Raises:
+        NewerDatabase: a newer mxprobe wrote it.
+        StoreError: it cannot be opened or read, or is no database of mxprobe.
+    """
+    first, step = share
+    rows = listed(url) if among is None else among
+    shown = without_password(url)
+    with _open(url) as connection, _readable(shown):
+        yield from _Reading(connection, shown, trust=trust).partners(islice(rows, first, None, step))
+
+
+@contextmanager
+def _open(url: str) -> Iterator[_Connection]:
     connected = _on_server if is_postgresql(url) else _in_file
     shown = without_password(url)
     try:
         with connected(url) as connection:
             _check_schema(connection, shown)
-            with _readable(shown):
-                yield from _Reading(connection, shown, trust=trust).partners(*share)
+            yield connection
     except sqlite3.Error as error:
         raise StoreError(f"{shown}: {_one_line(error)}") from error
 
@@ -220,12 +250,10 @@ class _Reading:
         self._parts: dict[tuple[str, str], Any] = {}
         self._numbers = 0
 
-    def partners(self, first: int, step: int) -> Iterator[Partner]:
-        """The partners, in the order of the scans."""
-        each = groupby(self._connection.execute(_PARTNERS), key=itemgetter(0, 1, 2))
-        for (id, next_hop, scan_id), behind in islice(each, first, None, step):
-            (route,) = self._connection.execute(_ROUTE, (id,)).fetchone()
-            endpoints = (endpoint_id for *_, endpoint_id in behind if endpoint_id is not None)
+    def partners(self, rows: Iterable[tuple[int, str, int, tuple[int, ...]]]) -> Iterator[Partner]:
+        """The partners of these rows."""
+        for route_id, next_hop, scan_id, endpoints in rows:
+            (route,) = self._connection.execute(_ROUTE, (route_id,)).fetchone()
             servers = tuple(self._server(scan_id, endpoint_id) for endpoint_id in endpoints)
             yield Partner(next_hop=next_hop, route=decoder(Route)(json.loads(route)), servers=servers)
 

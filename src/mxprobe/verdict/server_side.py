@@ -13,7 +13,7 @@ from mxprobe.tls.code_points import GROUPS, SCHEMES, TLS12_GROUPS, TLS13_GROUPS
 from mxprobe.tls.families import weaknesses_of
 from mxprobe.tls.groups import FFDHE, HYBRIDS, OTHER_TLS13_GROUPS
 from mxprobe.tls.signing_keys import KIND_OF_SCHEME, NOT_IN_TLS13, SCHEME_OF_CURVE, kind_of_key
-from mxprobe.tls.suites import candidates, suite, suite_named
+from mxprobe.tls.suites import candidates, peculiar, suite, suite_named
 from mxprobe.tls.weak_suites import Weakness
 
 _GROUP_NUMBERS: Final = {name: number for number, name in GROUPS.items()}
@@ -64,9 +64,16 @@ class ServerVersion:
 
     @property
     def beside_suites(self) -> Hashable:
-        """All that it takes but its suites; many servers have it in common."""
+        """All that it takes but its suites, of which only this is said: whether it goes without a certificate. Many
+        servers have it in common."""
         kinds = tuple(self.kinds.items())
-        return self.protocol, self.groups, self.schemes, kinds, self.curves, self.own_field, self.signed_by_one_of
+        others = self.curves, self.own_field, self.signed_by_one_of, self.finishes_anonymous
+        return self.protocol, self.groups, self.schemes, kinds, others
+
+    @property
+    def finishes_anonymous(self) -> bool:
+        """Whether it was seen to go on with a suite that needs no certificate."""
+        return any(peculiar(each) == "anonymous" for each in self.suites.numbers if each not in self.selected)
 
     def takes_suites(self, numbers: tuple[int, ...]) -> dict[int, State]:
         """Whether the server takes each of these suites in this version."""

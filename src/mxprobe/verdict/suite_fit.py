@@ -215,9 +215,8 @@ def _scheme_fit(number: int, sent: Sent, server: ServerVersion) -> Fit:
 
 def _can_be_finished(number: int, server: ServerVersion) -> bool:
     """Whether a server that picks this suite has all that it takes: without certificates, if it was seen to do so."""
-    if peculiar(number) != "anonymous":
-        return peculiar(number) is None
-    return any(peculiar(each) == "anonymous" for each in server.suites.numbers if each not in server.selected)
+    family = peculiar(number)
+    return server.finishes_anonymous if family == "anonymous" else family is None
 
 
 def _signs_by_every_rsa(server: ServerVersion) -> bool:

@@ -102,3 +102,22 @@ def test_a_server_after_others_is_as_the_first(client: Profile, facts: EndpointF
     for kept in (suite_fit._known_fits, suite_fit._fit, server_side._not_listed):
         kept.cache_clear()
     assert simulate(client, facts) == after_others
+
+
+def test_a_server_that_goes_without_a_certificate_is_not_like_one_that_was_not_seen_to() -> None:
+    """They differ in one suite that the client does not offer, and in what is to be expected of those that it does."""
+    offered, other, ordinary = 0x0034, 0x003A, 0x002F  # ADH-AES128-SHA, ADH-AES256-SHA, AES128-SHA
+    sent = what_is_sent(Profile(name="client", protocols=("TLSv1.2",), suites=(offered, ordinary)))
+    risky = []
+    for suites in ((ordinary,), (ordinary, other), (ordinary,)):
+        version = ProtocolFacts(state="accepted", suites=tuple(accepted(each, "handshake-complete") for each in suites))
+        facts = EndpointFacts(
+            host="mx.example.test",
+            address="192.0.2.1",
+            port=25,
+            started_at=datetime(2026, 3, 1, tzinfo=UTC),
+            starttls=Starttls(state="works"),
+            protocols={"TLSv1.2": version},
+        )
+        risky.append([fit.risky for fit in suite_fits(sent, server_version(facts, "TLSv1.2")) if fit.number == offered])
+    assert risky == [[True], [False], [True]]
