@@ -300,7 +300,9 @@ def played(
     service = Service(
         configuration,
         store,
-        make_world=lambda _configuration, hops: World(visitor=visits, lookout=Lookout(look, hops, clock)),
+        make_world=lambda _configuration, now: World(
+            visitor=visits, lookout=Lookout(look, lambda: [each.next_hop for each in now().values()], clock)
+        ),
         read=read or (lambda: configuration),
         clock=clock,
         owner=owner,

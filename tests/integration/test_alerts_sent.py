@@ -252,6 +252,7 @@ async def test_a_summary_takes_the_place_of_what_is_held_back_for_it(
         sender = Sender(store, (hook, odd), now=clock)
         for event in HELD:
             await store.enqueue(gathered.deliveries((event,)))
+            gathered.kept((event,))
             clock.now += timedelta(seconds=1)
         assert await gathered.summarise() == 0, "others may come"
         assert await sender.once() == Emptied(sent=0, failed=0)
@@ -277,7 +278,9 @@ async def test_what_waited_for_others_in_vain_or_died_with_its_process_is_told_a
         clock.now += HOLD
         assert await Sender(store, (hook,), now=clock).once() == Emptied(sent=6, failed=0)
         few = gathering(store, hook, now=clock)
-        await store.enqueue(few.deliveries([replace(event, at=event.at + HOLD) for event in HELD[:4]]))
+        later = [replace(event, at=event.at + HOLD) for event in HELD[:4]]
+        await store.enqueue(few.deliveries(later))
+        few.kept(later)
         clock.now += HOLD
         assert await few.summarise() == 0, "too few for a summary"
         assert await Sender(store, (hook,), now=clock).once() == Emptied(sent=4, failed=0)
@@ -290,6 +293,7 @@ async def test_a_summary_that_comes_too_late_tells_nothing_twice(
     async with open_store(store_url) as store:
         late = gathering(store, hook, now=clock)
         await store.enqueue(late.deliveries(HELD))
+        late.kept(HELD)
         clock.now += HOLD
         claimed = await store.claim_delivery("ops", clock(), clock() + LEASE, by="one")
         assert claimed is not None

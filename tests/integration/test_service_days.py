@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from mxprobe.cli.serve import Worlds
+from mxprobe.schedule.alerting import Alerting
 from mxprobe.schedule.clock import SystemClock
 from mxprobe.schedule.configuration import read_configuration
 from mxprobe.schedule.quiet_hours import DAY
@@ -55,7 +56,7 @@ async def test_what_changes_is_an_event_once_and_so_is_its_end(
                 service = Service(
                     configuration,
                     store,
-                    make_world=Worlds(store, clock).make,
+                    make_world=Worlds(store, clock, Alerting(store, clock, lines.append)).make,
                     read=lambda configuration=configuration: configuration,
                     clock=clock,
                     owner=f"day {day}",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from itertools import islice
 
 from mxprobe.alerts.enqueueing import GroupsOf, enqueue, keys_of, parts_for, summary_row
 from mxprobe.alerts.targets import AlertTarget
@@ -37,6 +38,7 @@ class Gathering:
         provider_of: ProviderOf,
         now: Callable[[], datetime],
         settings: NoticeSettings = DEFAULTS,
+        hold: timedelta = HOLD,
     ) -> None:
         self._store = store
         self._targets = tuple(targets)
@@ -44,6 +46,7 @@ class Gathering:
         self._provider_of = provider_of
         self._now = now
         self._settings = settings
+        self._hold = hold
         self._events: list[Event] = []
         self._until: datetime | None = None
 
@@ -53,10 +56,14 @@ class Gathering:
         if not events or not self._targets:
             return ()
         # All that is gathered goes out together, at the end of the time that the first of it began.
-        if self._until is None or not now < self._until <= now + HOLD:
-            self._until = now + HOLD
-        self._events += events[: max(MAX_EVENTS - len(self._events), 0)]
+        if self._until is None or not now < self._until <= now + self._hold:
+            self._until = now + self._hold
         return enqueue(events, (), self._targets, groups_of=self._groups_of, now=now, hold=self._until - now)
+
+    def kept(self, events: Iterable[Event]) -> None:
+        """These events have been kept, with their rows: they may be told together with others."""
+        if self._targets:
+            self._events += islice(events, max(MAX_EVENTS - len(self._events), 0))
 
     async def summarise(self, *, at_once: bool = False) -> int:
         """Put summaries in the place of what they stand for, if it is time for it, or `at_once`; how many.
@@ -65,7 +72,7 @@ class Gathering:
             StoreError: the database fails; what is not in a summary yet is told one by one.
         """
         now = self._now()
-        if self._until is None or (now < self._until - EARLY and not at_once):
+        if not self._events or self._until is None or (now < self._until - EARLY and not at_once):
             return 0
         events, self._events, until, self._until = tuple(self._events), [], self._until, None
         made = 0

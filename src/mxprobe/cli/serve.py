@@ -7,24 +7,29 @@ import hashlib
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import get_args
 
+from mxprobe.alerts.listener import parse_listener
+from mxprobe.alerts.metrics_server import metrics_server
+from mxprobe.alerts.standing import Standing
 from mxprobe.cli.outcome import COULD_NOT_TELL, NOTHING_TO_REPORT
 from mxprobe.cli.running import run_async
 from mxprobe.cli.scan import next_hops_from_standard_input, settings_of
 from mxprobe.cli.service_log import LogFormat, line_of
 from mxprobe.errors import InvalidSetting
 from mxprobe.mta.profile import Profile
-from mxprobe.probing.prober import Prober
+from mxprobe.probing.prober import Connections, Prober
+from mxprobe.report.figures import LoopFigures
 from mxprobe.report.progress import Progress as Display
 from mxprobe.report.progress import progress
 from mxprobe.routing.route import Route
+from mxprobe.schedule.alerting import Alerting
 from mxprobe.schedule.clock import Clock, SystemClock
 from mxprobe.schedule.configuration import Configuration, read_configuration
 from mxprobe.schedule.lookout import Lookout, look_around
@@ -34,6 +39,7 @@ from mxprobe.schedule.recheck import Recheck
 from mxprobe.schedule.service import Service
 from mxprobe.schedule.telling import Line, Progress, counted
 from mxprobe.schedule.visit_run import Visitor, World
+from mxprobe.schedule.visits import Visit
 from mxprobe.store import Store, open_store
 from mxprobe.terms import Endpoint, NextHop
 
@@ -77,43 +83,99 @@ async def _serve(
     display: Display,
 ) -> int:
     clock = SystemClock()
+    tell = partial(_write, form=form, display=display)
     async with open_store(configuration.store_url) as store:
+        alerting = Alerting(store, clock, tell, hold=not request.once)
+        worlds = Worlds(store, clock, alerting)
         service = Service(
             configuration,
             store,
-            make_world=Worlds(store, clock).make,
+            make_world=worlds.make,
             read=read,
             clock=clock,
             owner=owner(),
             groups=request.groups,
-            tell=partial(_write, form=form, display=display),
+            tell=tell,
             show=partial(_show, display=display),
         )
         with _signals(service):
             if not request.once:
-                await service.run()
+                async with _metrics(configuration.service.metrics, store, service, worlds), alerting.running():
+                    await service.run()
                 return NOTHING_TO_REPORT
             left = await service.once()
+            await alerting.flush()
     if left:
         named = ", ".join(left[:10]) + (f" and {len(left) - 10} more" if len(left) > 10 else "")
         words = f"{counted(len(left), 'visit')} could not be made: {named}"
-        _write(Line(level="warning", what="left", text=words), form=form, display=display)
+        tell(Line(level="warning", what="left", text=words))
     return COULD_NOT_TELL if left else NOTHING_TO_REPORT
 
 
-class Worlds:
-    """Makes what a configuration comes to; of one that is read again, limits that are the same go on as they stand."""
+@asynccontextmanager
+async def _metrics(listener: str | None, store: Store, service: Service, worlds: Worlds) -> AsyncIterator[None]:
+    """Serve metrics for the time of the context, if that is wanted."""
+    if listener is None:
+        yield
+        return
+    started_at = datetime.now(UTC)
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def loop() -> LoopFigures:
+        standing, connections = service.standing(), worlds.connections
+        return LoopFigures(
+            started_at=started_at,
+            visits=standing.ended,
+            under_way=standing.under_way,
+            last_visit_seconds=standing.last_visit_seconds,
+            in_use=connections.in_use,
+            limit=connections.limit,
+            waiting=connections.waiting,
+            vantage=standing.can_see,
+            configuration=standing.is_configured,
+        )
+
+    figures = Standing(store, loop, lambda: datetime.now(UTC))
+    async with metrics_server(*parse_listener(listener), figures.text):
+        yield
+
+
+class Worlds:
+    """Makes what a configuration comes to; of one that is read again, what is the same goes on as it stands."""
+
+    def __init__(self, store: Store, clock: Clock, alerting: Alerting) -> None:
         self._store = store
         self._clock = clock
+        self._alerting = alerting
         self._prober: Prober | None = None
+        self._asks: tuple[object, ...] = ()
+        self._world: World | None = None
 
-    def make(self, configuration: Configuration, next_hops: Callable[[], Iterable[NextHop]]) -> World:
-        """A prober, who makes visits with it, and who looks out."""
+    @property
+    def connections(self) -> Connections:
+        """The connections of all that was made."""
+        assert self._prober is not None, "a world was made"
+        return self._prober.connections_now
+
+    def make(self, configuration: Configuration, visits: Callable[[], Mapping[str, Visit]]) -> World:
+        """A prober, who makes visits with it, and who looks out; and those who are told are settled.
+
+        Raises:
+            MxprobeError: something in the configuration cannot be used; all is as it was.
+        """
+        targets = configuration.alert_targets()
+        # What of a configuration decides how endpoints are asked.
+        asks = configuration.probe, configuration.limits, configuration.service.confirm_after
+        if self._world is None or asks != self._asks:
+            self._world, self._asks = self._new(configuration, visits), asks
+        self._alerting.settle(targets, partial(_groups_of, visits))
+        return self._world
+
+    def _new(self, configuration: Configuration, visits: Callable[[], Mapping[str, Visit]]) -> World:
         prober = Prober(settings_of(configuration), None, limits_of=self._prober)
         self._prober = prober
-        lookout = Lookout(partial(look_around, prober), next_hops, self._clock)
+        lookout = Lookout(
+            partial(look_around, prober), lambda: [visit.next_hop for visit in visits().values()], self._clock
+        )
         asked = json.dumps(asdict(configuration.probe), sort_keys=True)
         visitor = Visitor(
             _Asking(prober, self._clock),
@@ -122,8 +184,14 @@ class Worlds:
             self._clock,
             digest=hashlib.sha256(asked.encode()).hexdigest(),
             confirm_after=configuration.service.confirm_after,
+            alerts=self._alerting,
         )
         return World(visitor=visitor, lookout=lookout)
+
+
+def _groups_of(visits: Callable[[], Mapping[str, Visit]], next_hop: str) -> tuple[str, ...]:
+    visit = visits().get(next_hop)
+    return () if visit is None else tuple(group.name for group in visit.groups)
 
 
 class _Asking:

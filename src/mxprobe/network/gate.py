@@ -45,6 +45,16 @@ class Gate:
         return min(budget.free(self.clock.time()) for budget in self._budgets(endpoint))
 
     @property
+    def in_use(self) -> int:
+        """How many connections are open, or have a place to be opened."""
+        return self._total.used
+
+    @property
+    def waiting(self) -> int:
+        """How many connections wait for a place."""
+        return 0 if self._door is None else self._door.waiting
+
+    @property
     def clock(self) -> Clock:
         """The clock that the limits per minute go by."""
         if self._clock is None:

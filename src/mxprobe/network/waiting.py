@@ -36,6 +36,11 @@ class Door:
         self._waiting: dict[Ticket, asyncio.Future[None]] = {}
         self._timer: Timer | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many tickets wait."""
+        return len(self._waiting)
+
     async def enter(self, budgets: Sequence[Budget]) -> Ticket:
         """Wait for a unit of each budget."""
         ticket = self._admission.enter(budgets, self._clock.time())

@@ -39,6 +39,15 @@ class TargetProbe:
     certificates: Mapping[str, bytes] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    """How many connections are `in_use`, of those that may be (`limit`), and how many are `waiting` for a place."""
+
+    in_use: int
+    waiting: int
+    limit: int
+
+
 class Prober:
     """One run under one set of settings: limits, resolver, trust and endpoints are shared by all its targets.
 
@@ -72,6 +81,11 @@ class Prober:
         self._resolver: Resolver | None = None
         self._pools = Pools()
         self._probes: dict[tuple[Endpoint, tuple[Profile, ...]], asyncio.Task[EndpointProbe]] = {}
+
+    @property
+    def connections_now(self) -> Connections:
+        """The connections of this run, and of those it shares limits with, at this moment."""
+        return Connections(in_use=self._gate.in_use, waiting=self._gate.waiting, limit=self._gate.limits.connections)
 
     def afresh(self) -> Prober:
         """Another run under the same settings, which shares limits, resolver and trust with this one, and knows nothing

@@ -14,6 +14,7 @@ from mxprobe.errors import InvalidNextHop, InvalidSetting, StoreError
 from mxprobe.mta.profile import Profile
 from mxprobe.routing.ignore_list import entries_of_file, parse_ignore_list
 from mxprobe.schedule.alert_sections import alert_mistakes, alert_targets
+from mxprobe.schedule.files import read_at_most
 from mxprobe.schedule.next_hop_files import NextHopFile, mark_of, next_hops_in, read_text, taken_over
 from mxprobe.schedule.profiles import profile_of_section
 from mxprobe.schedule.quiet_hours import quiet_hours
@@ -27,18 +28,22 @@ from mxprobe.schedule.sections import (
     ProfileSection,
     Sections,
     ServiceSection,
+    StoreSection,
     brief,
     check_sections,
     closest,
     key_path,
 )
 from mxprobe.store import sqlite_path, sqlite_url
-from mxprobe.store.location import ALLOWED_URL, is_postgresql, without_password
+from mxprobe.store.location import ALLOWED_URL, is_postgresql, with_password, without_password
 from mxprobe.terms import NextHop, host_name, parse_next_hop
 from mxprobe.verdict.requirements import ALLOWED_REQUIREMENTS, REQUIREMENTS, Requirement, parse_requirement
 
 STANDARD_INPUT = "-"
 """The `file` of a group whose next-hops come from standard input."""
+
+_MAX_PASSWORD = 4096
+"""Bytes of a file with the password of a database."""
 
 _RHYTHM = Rhythm(every=24 * 3600.0, jitter=2.4 * 3600)
 
@@ -171,7 +176,7 @@ class _Reader:
             limits=sections.limits,
             profiles=tuple(profile for profile in profiles.values() if profile),
             groups=tuple(groups),
-            store_url=self._store_url(sections.store.url),
+            store_url=self._store_url(sections.store),
             keep_days=sections.store.keep_days,
             keep_scans=sections.store.keep_scans,
             service=sections.service,
@@ -375,13 +380,35 @@ class _Reader:
         else:
             next_hops[next_hop.text] = next_hop
 
-    def _store_url(self, url: str) -> str:
+    def _store_url(self, section: StoreSection) -> str:
+        url = section.url
         try:
+            if section.password_file is not None:
+                return self._with_password(url, section.password_file)
             if is_postgresql(url):
                 return url
             return sqlite_url(self._directory / sqlite_path(url).expanduser())
         except StoreError:
             self._wrong("store.url", f"found {brief(without_password(url))}", ALLOWED_URL)
+            return url
+
+    def _with_password(self, url: str, name: str) -> str:
+        """The URL with the password that a file of one line holds; no mistake quotes it."""
+        path = self._directory / Path(name).expanduser()
+        try:
+            data = read_at_most(path, _MAX_PASSWORD)
+            password = data.removesuffix(b"\n").removesuffix(b"\r").decode()
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else "no path, or not UTF-8"
+            self._wrong("store.password_file", f"{path} cannot be read: {reason}")
+            return url
+        if not password or len(data) > _MAX_PASSWORD or not password.isprintable():
+            self._wrong("store.password_file", f"{path} has to have one line", "the password, and nothing else")
+            return url
+        try:
+            return with_password(url, password)
+        except ValueError as error:
+            self._wrong("store.password_file", str(error), "store.url = postgresql://USER@HOST/DATABASE")
             return url
 
 

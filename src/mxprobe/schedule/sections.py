@@ -167,6 +167,7 @@ class StoreSection:
     __pydantic_config__ = _STRICT
 
     url: Annotated[Text, Field(description="the URL of a database, like sqlite:///mxprobe.db")] = "sqlite:///mxprobe.db"
+    password_file: File | None = None
     keep_days: Annotated[int | None, Field(ge=1, le=36500, description="a whole number from 1 to 36500")] = None
     keep_scans: Annotated[int | None, Field(ge=1, le=1000000, description="a whole number from 1 to 1000000")] = None
 

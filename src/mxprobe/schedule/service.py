@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from mxprobe.errors import MxprobeError, StoreError
@@ -18,7 +19,7 @@ from mxprobe.schedule.lookout import hindrance
 from mxprobe.schedule.next_hop_files import NextHopFile, read_again
 from mxprobe.schedule.one_pass import OnePass
 from mxprobe.schedule.quiet_hours import DAY
-from mxprobe.schedule.telling import Line, Progress, Teller, counted, in_one_line
+from mxprobe.schedule.telling import Line, Progress, Standing, Teller, counted, in_one_line
 from mxprobe.schedule.timetable import PUT_OFF, Timetable
 from mxprobe.schedule.visit_run import Outcome, World
 from mxprobe.schedule.visits import Visit, visits
@@ -40,9 +41,9 @@ Book = Timetable | OnePass
 class Service:
     """One process that makes the visits of a configuration. Use it once, by `run` or by `once`.
 
-    `make_world` makes what a configuration comes to, now and after it was read again by `read`; it is given what names
-    all next-hops. It may raise an `MxprobeError`, and so may `read`. `tell` takes what is to be logged, `show` how far
-    it is.
+    `make_world` makes what a configuration comes to, now and after it was read again by `read`; it is given what says
+    which visits there are at that moment. It may raise an `MxprobeError`, and so may `read`. `tell` takes what is to be
+    logged, `show` how far it is.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Service:
         configuration: Configuration,
         store: Ledger,
         *,
-        make_world: Callable[[Configuration, Callable[[], Iterable[NextHop]]], World],
+        make_world: Callable[[Configuration, Callable[[], Mapping[str, Visit]]], World],
         read: Callable[[], Configuration],
         clock: Clock,
         owner: str,
@@ -64,7 +65,7 @@ class Service:
         self._visits = visits(self._groups)
         self._store = store
         self._make_world = make_world
-        self._world = make_world(configuration, self._next_hops)
+        self._world = make_world(configuration, self._visits_now)
         self._read = read
         self._clock = clock
         self._teller = Teller(tell)
@@ -78,7 +79,9 @@ class Service:
         self._files_at = 0.0
         self._pruned_at: float | None = None
         self._pruning: asyncio.Task[None] | None = None
-        self._done = 0
+        self._ended_as: Counter[str] = Counter()
+        self._last_visit_seconds: float | None = None
+        self._is_configured = True
         self._overdue = (-SHOWN_AGAIN, 0)
 
     def stop(self) -> None:
@@ -92,6 +95,16 @@ class Service:
         """Read the configuration again, soon."""
         self._reload = True
         self._wake.set()
+
+    def standing(self) -> Standing:
+        """How the service stands at this moment."""
+        return Standing(
+            ended=dict(self._ended_as),
+            under_way=len(self._claims.held),
+            last_visit_seconds=self._last_visit_seconds,
+            can_see=not self._world.lookout.bad,
+            is_configured=self._is_configured,
+        )
 
     async def run(self) -> None:
         """Make visits until `stop`.
@@ -165,7 +178,9 @@ class Service:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._world.lookout.close()
         await self._world.visitor.close()
-        self._teller.tell("info", "stopped", f"{counted(self._done, 'visit')} made", visits=self._done)
+        self._teller.tell(
+            "info", "stopped", f"{counted(self._ended_as['kept'], 'visit')} made", visits=self._ended_as["kept"]
+        )
 
     # Visits
 
@@ -245,6 +260,7 @@ class Service:
     def _ended(self, book: Book, held: Held, outcome: Outcome, seconds: float) -> None:
         text, now = held.visit.next_hop.text, self._clock.now()
         self._teller.place(self._world.lookout.last)
+        self._ended_as["kept" if held.kept else outcome.state] += 1
         if outcome.state == "put-off" and not held.kept:
             self._teller.put_off(text, outcome.reason)
             book.put_off(text, now, seconds)
@@ -253,8 +269,8 @@ class Service:
         if outcome.state == "lost":
             self._teller.tell("warning", "lost", outcome.reason, about=text)
             return
-        self._done += 1
-        self._teller.visited(text, outcome, now.steady - held.begun.steady)
+        self._last_visit_seconds = now.steady - held.begun.steady
+        self._teller.visited(text, outcome, self._last_visit_seconds)
 
     async def _look_out(self, first: NextHop) -> None:
         """Whether anybody can be seen from here; who is told to stop does not wait for it."""
@@ -298,10 +314,9 @@ class Service:
         try:
             configuration = await asyncio.to_thread(self._read)
             groups = list(configuration.select_groups(self._names))
-            world = self._world
-            if _asks(configuration) != _asks(before):
-                world = self._make_world(configuration, self._next_hops)
+            world = self._make_world(configuration, self._visits_now)
         except MxprobeError as error:
+            self._is_configured = False
             for mistake in error.mistakes if isinstance(error, InvalidConfiguration) else (error,):
                 self._teller.tell("error", "configuration", str(mistake))
             self._teller.tell("error", "configuration", "not read again, the one of before is kept")
@@ -310,6 +325,9 @@ class Service:
             self._teller.tell("warning", "next-hops", str(told))
         if configuration.store_url != before.store_url:
             self._teller.tell("warning", "configuration", "store.url is another one; that takes a restart")
+        if configuration.service.metrics != before.service.metrics:
+            self._teller.tell("warning", "configuration", "service.metrics is another one; that takes a restart")
+        self._is_configured = True
         self._configuration, self._groups, self._world = configuration, groups, world
         await self._change(book)
         words = f"read again: {counted(len(self._visits), 'next-hop')}"
@@ -382,16 +400,11 @@ class Service:
     def _has_pruned(self, _task: asyncio.Task[None]) -> None:
         self._pruning = None
 
-    def _next_hops(self) -> Iterable[NextHop]:
-        return [visit.next_hop for visit in self._visits.values()]
+    def _visits_now(self) -> Mapping[str, Visit]:
+        return self._visits
 
     def _show_progress(self, book: Book) -> None:
         now = self._clock.now()
         if now.steady - self._overdue[0] >= SHOWN_AGAIN:
             self._overdue = (now.steady, book.overdue(now))
-        self._show(Progress(under_way=len(self._claims.held), overdue=self._overdue[1], done=self._done))
-
-
-def _asks(configuration: Configuration) -> tuple[object, ...]:
-    """What of a configuration decides how endpoints are asked."""
-    return configuration.probe, configuration.limits, configuration.service.confirm_after
+        self._show(Progress(under_way=len(self._claims.held), overdue=self._overdue[1], done=self._ended_as["kept"]))

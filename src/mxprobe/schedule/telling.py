@@ -34,6 +34,19 @@ class Progress:
     done: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a service stands: its visits since it was started by how they `ended` (*kept*, *lost*, *put-off*), how long
+    the last with a result took; whether mail servers can be seen from here, and whether the configuration was right
+    when it was read last."""
+
+    ended: Mapping[str, int]
+    under_way: int
+    last_visit_seconds: float | None
+    can_see: bool
+    is_configured: bool
+
+
 class Teller:
     """Tells what happens, and trouble that lasts once: that the store is away, that nothing can be seen from here."""
 

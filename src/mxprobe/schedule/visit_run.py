@@ -17,7 +17,7 @@ from mxprobe.schedule.lookout import Came, Lookout
 from mxprobe.schedule.observing import Endpoints, Found, Known, Prober
 from mxprobe.schedule.vantage import contact_of, question_of
 from mxprobe.schedule.visits import Visit
-from mxprobe.store import KeptEvent, Probed, TargetResult
+from mxprobe.store import KeptEvent, NewDelivery, Probed, TargetResult
 from mxprobe.terms import Endpoint, NextHop
 from mxprobe.verdict.aspects import aspects
 from mxprobe.verdict.events import Event, corroborated
@@ -26,7 +26,7 @@ from mxprobe.verdict.memory_document import memory_document, read_memory
 from mxprobe.verdict.seen import DEFAULTS, NoticeSettings, Seen
 
 ALERTING = ("warning", "critical")
-"""Severities of events that wake somebody up, and so are asked again first."""
+"""Severities of events that are asked again before they are told, whoever is told of them."""
 
 Keep = Callable[[TargetResult], Awaitable[bool]]
 """Keeps a result, and ends the visit, in one transaction; False when the visit was somebody else's by now."""
@@ -74,6 +74,37 @@ class Memories(Known, Interface):
         ...
 
 
+class Alerts(Interface):
+    """Who is told of events, as far as a visit needs to know."""
+
+    def wants(self, event: Event, /) -> bool:
+        """Whether anybody is told of an event, which then has to be asked again first."""
+        ...
+
+    def deliveries(self, events: Iterable[Event], /) -> tuple[NewDelivery, ...]:
+        """The messages that are to be kept together with these events."""
+        ...
+
+    def kept(self, events: Iterable[Event], /) -> None:
+        """These events, and their messages, have been kept."""
+        ...
+
+
+class NoAlerts:
+    """Nobody is told of anything."""
+
+    def wants(self, _event: Event) -> bool:
+        """Nobody does."""
+        return False
+
+    def deliveries(self, _events: Iterable[Event]) -> tuple[NewDelivery, ...]:
+        """There are none."""
+        return ()
+
+    def kept(self, _events: Iterable[Event]) -> None:
+        """Nothing follows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Look:
     """One observation of a target; `at` is when it was begun, on the wall."""
@@ -104,6 +135,7 @@ class Visitor:
         digest: str,
         confirm_after: float,
         notice: NoticeSettings = DEFAULTS,
+        alerts: Alerts | None = None,
     ) -> None:
         self._prober = prober
         self._store = store
@@ -112,6 +144,7 @@ class Visitor:
         self._digest = digest
         self._confirm_after = confirm_after
         self._notice = notice
+        self._alerts = NoAlerts() if alerts is None else alerts
         self.endpoints = Endpoints(prober, store, clock)
 
     async def visit(self, visit: Visit, keep: Keep, stopping: asyncio.Event) -> Outcome:
@@ -132,6 +165,7 @@ class Visitor:
             return Outcome(state="put-off", reason=hindrance.summary)
         told: tuple[str, ...] = ()
         document: Mapping[str, object] | None = None
+        noticed: tuple[Event, ...] = ()
         events: tuple[KeptEvent, ...] = ()
         try:
             old = await self._memory(next_hop.text)
@@ -153,11 +187,13 @@ class Visitor:
             ),
             memory=document,
             events=events,
+            deliveries=self._alerts.deliveries(noticed),
         )
         if not await keep(result):
             return Outcome(
                 state="lost", reason="it is not ours any more: made by another process, or not planned any longer"
             )
+        self._alerts.kept(noticed)
         return Outcome(state="kept", endpoints=len(look.found), events=events, told=told)
 
     async def close(self) -> None:
@@ -187,7 +223,7 @@ class Visitor:
         seen = self._aspects(visit, look)
         at = moment_of(look.at)
         memory, events = remember(old, seen, at, self._notice)
-        if not any(event.severity in ALERTING for event in events):
+        if not any(event.severity in ALERTING or self._alerts.wants(event) for event in events):
             return memory, events, "seen"
         await self._clock.wait(stopping, self._confirm_after)
         again: Iterable[Seen] = ()
