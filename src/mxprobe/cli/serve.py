@@ -71,6 +71,7 @@ def serve(request: Request) -> int:
     )
     configuration = read()
     configuration.select_groups(request.groups)
+    configuration.alert_targets()  # a mistake is found before a database is made
     with progress() as display:
         return run_async(_serve(configuration, read, request, form, display))
 
@@ -100,7 +101,7 @@ async def _serve(
         )
         with _signals(service):
             if not request.once:
-                async with _metrics(configuration.service.metrics, store, service, worlds), alerting.running():
+                async with _metrics(configuration.service.metrics, store, service, worlds, tell), alerting.running():
                     await service.run()
                 return NOTHING_TO_REPORT
             left = await service.once()
@@ -113,7 +114,9 @@ async def _serve(
 
 
 @asynccontextmanager
-async def _metrics(listener: str | None, store: Store, service: Service, worlds: Worlds) -> AsyncIterator[None]:
+async def _metrics(
+    listener: str | None, store: Store, service: Service, worlds: Worlds, tell: Callable[[Line], None]
+) -> AsyncIterator[None]:
     """Serve metrics for the time of the context, if that is wanted."""
     if listener is None:
         yield
@@ -135,7 +138,10 @@ async def _metrics(listener: str | None, store: Store, service: Service, worlds:
         )
 
     figures = Standing(store, loop, lambda: datetime.now(UTC))
-    async with metrics_server(*parse_listener(listener), figures.text):
+    host, port = parse_listener(listener)
+    async with metrics_server(host, port, figures.text) as found:
+        shown = f"[{host}]" if ":" in host else host
+        tell(Line(level="info", what="metrics", text=f"http://{shown}:{found}/metrics"))
         yield
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,8 +25,9 @@ from mxprobe.schedule.rhythm import Rhythm
 from mxprobe.schedule.vantage import Vantage
 from mxprobe.schedule.visit_run import Outcome, Visitor
 from mxprobe.schedule.visits import Visit, visits
-from mxprobe.store import TargetResult
+from mxprobe.store import NewDelivery, TargetResult
 from mxprobe.terms import Endpoint, NextHop, parse_next_hop
+from mxprobe.verdict.events import Event
 
 ONE = "mx1.example.test[192.0.2.1]:25"
 
@@ -116,8 +117,13 @@ class Lab:
         """Another process, with the same store."""
         self.visitor = self._visitor(self._lookout)
 
-    def _visitor(self, lookout: Lookout) -> Visitor:
-        return Visitor(self.servers, self.store, lookout, self.clock, digest="digest", confirm_after=60)
+    def tell(self, told: Told) -> Told:
+        """A service that tells somebody of what it notices."""
+        self.visitor = self._visitor(self._lookout, told)
+        return told
+
+    def _visitor(self, lookout: Lookout, told: Told | None = None) -> Visitor:
+        return Visitor(self.servers, self.store, lookout, self.clock, digest="digest", confirm_after=60, alerts=told)
 
     async def _look(self, _asked: tuple[NextHop, ...]) -> Vantage:
         self.looks += 1
@@ -209,6 +215,49 @@ async def test_what_is_only_news_is_not_asked_again(lab: Lab) -> None:
     outcome = await lab.visit()
     assert {(each.kind, each.severity, each.state) for each in outcome.events} == {("version-new", "info", "seen")}
     assert lab.servers.counted() == {"192.0.2.1": 2}
+
+
+class Told:
+    """Who is told of every event, by a message that is called as its kind."""
+
+    def __init__(self) -> None:
+        self.known: list[str] = []
+
+    def wants(self, _event: Event) -> bool:
+        return True
+
+    def deliveries(self, events: Iterable[Event]) -> tuple[NewDelivery, ...]:
+        return tuple(
+            NewDelivery(key=each.kind, alert="ops", document={}, created_at=each.at, next_at=each.at) for each in events
+        )
+
+    def kept(self, events: Iterable[Event]) -> None:
+        self.known += [each.kind for each in events]
+
+
+async def test_who_is_told_of_an_event_is_kept_with_it_and_it_was_asked_again(lab: Lab) -> None:
+    told = lab.tell(Told())
+    lab.servers.facts["192.0.2.1"] = [plain()]
+    await lab.visit()
+    await lab.clock.pass_time(DAY)
+    lab.servers.facts["192.0.2.1"] = [endpoint("mx1.example.test")]
+    outcome = await lab.visit()
+    assert [(each.kind, each.severity, each.state) for each in outcome.events] == [
+        ("starttls-appeared", "info", "confirmed")
+    ]
+    assert [each.key for each in lab.store.results[-1].deliveries] == ["starttls-appeared"]
+    assert told.known == ["starttls-appeared"]
+    assert lab.servers.counted() == {"192.0.2.1": 3}
+
+
+async def test_nobody_is_told_of_what_was_not_kept(lab: Lab) -> None:
+    told = lab.tell(Told())
+    await lab.visit()
+    await lab.clock.pass_time(DAY)
+    lab.servers.facts["192.0.2.1"] = [plain()]
+    lab.store.ours = False
+    assert (await lab.visit()).state == "lost"
+    assert told.known == []
 
 
 async def test_a_service_that_stops_leaves_an_event_to_the_next_visit(lab: Lab) -> None:
