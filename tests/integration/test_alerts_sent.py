@@ -22,8 +22,9 @@ from mxprobe.alerts.enqueueing import enqueue
 from mxprobe.alerts.gathering import EARLY, HOLD, Gathering
 from mxprobe.alerts.retries import GIVE_UP_AFTER
 from mxprobe.alerts.sender import LEASE, Emptied, Sender
-from mxprobe.alerts.targets import AlertTarget, Service, service
+from mxprobe.alerts.targets import AlertTarget, Service
 from mxprobe.alerts.templates import Text
+from mxprobe.alerts.urls import service
 from mxprobe.errors import StoreError
 from mxprobe.store import KeptEvent, NewDelivery, Store, TargetResult, open_store
 from servers.receivers import WebhookReceiver, mail_receiver, webhook_receiver

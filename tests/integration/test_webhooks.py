@@ -17,7 +17,7 @@ import pytest
 from examples.told import SECRET, webhook_to
 from mxprobe.alerts import by_webhook
 from mxprobe.alerts.by_webhook import NotDelivered, post, request, signature
-from mxprobe.alerts.targets import webhook
+from mxprobe.alerts.urls import webhook
 from servers.certificates import Authority
 from servers.receivers import webhook_receiver
 

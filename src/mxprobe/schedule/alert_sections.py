@@ -10,8 +10,9 @@ import os
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
-from mxprobe.alerts.targets import WEBHOOK, AlertTarget, Service, Webhook, scheme_of, service, webhook
+from mxprobe.alerts.targets import AlertTarget, Service, Webhook
 from mxprobe.alerts.templates import DEFAULT, MAX_TEMPLATE, Template, parse_template
+from mxprobe.alerts.urls import WEBHOOK, scheme_of, service, webhook
 from mxprobe.alerts.weekly import parse_weekly
 from mxprobe.errors import InvalidSetting
 from mxprobe.schedule.files import read_at_most

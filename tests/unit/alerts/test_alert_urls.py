@@ -7,7 +7,7 @@ import pytest
 from examples.told import SECRET
 from mxprobe.alerts.by_apprise import without_secrets
 from mxprobe.alerts.listener import parse_listener
-from mxprobe.alerts.targets import service, webhook
+from mxprobe.alerts.urls import service, webhook
 
 
 def test_a_webhook_is_where_its_url_says() -> None:
