@@ -28,8 +28,9 @@ class InvalidNextHop(MxprobeError):
     def __init__(self, text: str, reason: str) -> None:
         self.text = text
         self.reason = reason
+        shown = text if len(text) <= 400 else f"{text[:397]}..."
         super().__init__(
-            f"not a next-hop: {text!r}: {reason} "
+            f"not a next-hop: {shown!r}: {reason} "
             "(allowed: example.com, example.com:port, [host], [host]:port, "
             "[192.0.2.1]:port, [IPv6:2001:db8::1]:port, with smtp:, lmtp: or smtps: before it)"
         )

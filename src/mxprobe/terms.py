@@ -114,7 +114,7 @@ def parse_next_hop(text: str) -> NextHop:
 
     address = _address(host_text)
     if address is not None:
-        return NextHop(text=text, service=service, host=str(address), port=number, mx_lookup=False, address=address)
+        return NextHop(text=written, service=service, host=str(address), port=number, mx_lookup=False, address=address)
     if host_text.lower().startswith("ipv6:") or ":" in host_text:
         raise invalid(f"{host_text!r} is not an IPv6 address")
     try:
@@ -151,6 +151,37 @@ def host_name(text: str) -> str:
             raise ValueError(f"{label!r} is not a label of a host name")
     if name.rpartition(".")[2].isdigit():
         raise ValueError(f"{text!r} is neither an IP address nor a host name")
+    return name
+
+
+def ehlo_name(text: str) -> str:
+    """The argument of EHLO: a host name as A-labels, or an address literal, ``[192.0.2.1]`` or ``[IPv6:2001:db8::1]``
+    (RFC 5321 §4.1.1.1, §4.1.3).
+
+    Unlike `host_name` it has no underscores: Postfix, for one, refuses them (``reject_invalid_helo_hostname``).
+
+    Raises:
+        ValueError: it is neither; the text says why.
+    """
+    bare = text.removeprefix("[").removesuffix("]")
+    is_literal = text == f"[{bare}]"
+    tag, colon, tagged = bare.partition(":")
+    try:
+        if is_literal and tag.lower() == "ipv6" and colon and "%" not in tagged:
+            ipaddress.IPv6Address(tagged)
+            return text
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        if text.startswith("["):
+            raise ValueError(f"{text[:100]!r} is no address literal") from None
+    else:
+        if is_literal and address.version == 4:
+            return text
+        literal = f"[{address}]" if address.version == 4 else f"[IPv6:{address}]"
+        raise ValueError(f"{text[:100]!r} is an address; in EHLO it is {literal}")
+    name = host_name(text)
+    if "_" in name:
+        raise ValueError(f"{text[:100]!r} has an underscore, which is in no host name")
     return name
 
 

@@ -37,7 +37,7 @@ WORST: dict[str, Severity] = {
     "domain-gone": "critical",
     "address-changed": "warning",
     "unknown-for-long": "warning",
-    "flapping": "warning",
+    "flapping": "critical",
 }
 """How severe an event of a kind is at worst; those that are not named are *info*. Whoever may have been told of it is
 told of its end."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from difflib import get_close_matches
 from urllib.parse import quote, urlsplit
 
 from mxprobe.alerts.targets import Service, Webhook
+from mxprobe.terms import host_name
 
 WEBHOOK = "webhook+"
 SHORTEST_SECRET = 16
@@ -29,12 +32,18 @@ def webhook(url: str, secret: bytes) -> Webhook:
     scheme = scheme_of(url)
     if scheme not in ("webhook+https", "webhook+http"):
         raise ValueError("the scheme is neither webhook+https nor webhook+http")
-    parts = urlsplit(url)
     try:
-        host, port = parts.hostname, parts.port
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:  # what it says may quote a password
+        raise ValueError("it names no host (in ASCII)") from None
+    try:
+        port = parts.port
     except ValueError:
-        raise ValueError("the port is no number from 1 to 65535") from None
-    if not host or not re.fullmatch(r"[0-9A-Za-z._:-]+", host):
+        port = 0
+    if port == 0:
+        raise ValueError("the port is no number from 1 to 65535")
+    if not host or not _is_host(host):
         raise ValueError("it names no host (in ASCII)")
     if parts.username is not None or parts.password is not None:
         raise ValueError("a user or password has no place in it: the signature says who sends")
@@ -56,6 +65,18 @@ def webhook(url: str, secret: bytes) -> Webhook:
     )
 
 
+def _is_host(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        try:
+            host_name(text)
+        except ValueError:
+            return False
+        return text.isascii()
+    return "%" not in text
+
+
 def service(url: str) -> Service:
     """The service that apprise knows by this URL.
 
@@ -71,7 +92,9 @@ def service(url: str) -> Service:
     if not scheme:
         raise ValueError("it has no scheme, like mailto:// or webhook+https://")
     if scheme not in by_apprise.schemes():
-        raise ValueError(f"apprise knows no scheme {scheme}://")
+        like = get_close_matches(scheme, by_apprise.schemes(), n=1, cutoff=0.75)
+        meant = f"webhook+{scheme}" if scheme in ("http", "https") else "".join(like)
+        raise ValueError(f"apprise knows no scheme {scheme[:40]}://" + (f"; did you mean {meant}://?" if meant else ""))
     if problem := by_apprise.problem_with(url):
         raise ValueError(f"apprise cannot read this {scheme}:// URL: {problem}")
     return Service(scheme=scheme, url=url)

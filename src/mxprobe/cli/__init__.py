@@ -51,7 +51,8 @@ def run(arguments: list[str] | None = None) -> int:
     except Exception as error:
         # typer has a click of its own and names only the leaf of BadParameter < UsageError < ClickException.
         if isinstance(error, typer.BadParameter.__mro__[2]):
-            return _complain(getattr(error, "format_message")())  # noqa: B009
+            said = getattr(error, "format_message")()  # noqa: B009
+            return _unknown(said) if arguments[0] == "status" else _complain(said)
         raise
 
 
@@ -61,6 +62,15 @@ def _complain(text: str) -> int:
     for line in text.splitlines() or [""]:
         print(f"mxprobe: {printable(line, 1000)}", file=sys.stderr)
     return 2
+
+
+def _unknown(text: str) -> int:
+    """For Nagios, to which 2 is CRITICAL and standard error nothing, wrong usage is UNKNOWN too."""
+    from mxprobe.report.status import unknown
+
+    found = unknown(" ".join(text.split()))
+    print(*found.lines, sep="\n")
+    return found.exit_code
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -174,11 +174,13 @@ def run(
     log_format: Annotated[
         str, typer.Option("--log-format", metavar="text|json", help="How the log on standard error is written.")
     ] = "text",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log only warnings and errors: for cron.")] = False,
 ) -> None:
     """Run as a service: visit the next-hops of probes.toml when they are due, and notice what changes."""
     from mxprobe.cli import serve as command
 
-    request = command.Request(configuration=config, groups=tuple(group or ()), once=once, log_format=log_format)
+    groups = tuple(group or ())
+    request = command.Request(configuration=config, groups=groups, once=once, log_format=log_format, quiet=quiet)
     raise typer.Exit(command.serve(request))
 
 
@@ -269,6 +271,18 @@ def status(
     from mxprobe.cli import status as command
 
     raise typer.Exit(command.status(config, store, late))
+
+
+@app.command()
+def health(
+    where: Annotated[
+        str, typer.Argument(metavar="[WHERE]", help="ADDR:PORT, the service.metrics of the service.")
+    ] = "127.0.0.1:9119",
+) -> None:
+    """Ask a service whether it is alive: exit code 0 if it is, 1 if not. For container runtimes."""
+    from mxprobe.cli import health as command
+
+    raise typer.Exit(command.health(where))
 
 
 alerts_app = typer.Typer(no_args_is_help=True, help="Who is told of events.")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from mxprobe import terms
 from mxprobe.errors import InvalidNextHop, InvalidSetting
 from mxprobe.mta.profile import Profile
 from mxprobe.network.settings import Timeouts
@@ -19,15 +19,11 @@ from mxprobe.verdict.requirements import Requirement, parse_requirement
 Format = Literal["text", "json", "ndjson"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-_EHLO = re.compile(r"\[[0-9A-Za-z.:]+\]\Z")
-
 
 def ehlo_name(text: str) -> str:
-    """An EHLO argument: a host name, or an address literal like ``[192.0.2.1]`` (RFC 5321 §4.1.3)."""
-    if _EHLO.match(text):
-        return text
+    """The value of ``--ehlo``."""
     try:
-        return host_name(text)
+        return terms.ehlo_name(text)
     except ValueError as error:
         raise InvalidSetting("--ehlo", str(error), "a host name or [ADDRESS]") from error
 

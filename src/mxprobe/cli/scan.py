@@ -36,7 +36,7 @@ from mxprobe.verdict.rules import judge
 def scan(path: Path, groups: tuple[str, ...], output: str, *, verbose: bool, plan: bool = False) -> int:
     """Run the command; the exit code says whether the requirements of the groups hold."""
     form = output_format(output)
-    configuration = read_configuration(path, standard_input=next_hops_from_standard_input)
+    configuration = read_configuration(path, standard_input=next_hops_from_standard_input, asks=True)
     if plan:
         return run_async(_plan(configuration, groups))
     with progress() as display:
@@ -57,7 +57,7 @@ def next_hops_from_standard_input() -> str:
     where = "standard input"
     if sys.stdin is None:
         raise InvalidSetting(where, "it is closed")
-    return text_of(sys.stdin.buffer.read(MAX_FILE + 1), where)
+    return text_of(sys.stdin.buffer.read(MAX_FILE + 1), where, by_line=True)
 
 
 async def scan_configuration(configuration: Configuration, groups: tuple[str, ...], display: Display) -> ScanResult:

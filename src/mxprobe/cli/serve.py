@@ -55,6 +55,7 @@ class Request:
     groups: tuple[str, ...] = ()
     once: bool = False
     log_format: str = "text"
+    quiet: bool = False
 
 
 def serve(request: Request) -> int:
@@ -68,6 +69,8 @@ def serve(request: Request) -> int:
         request.configuration,
         standard_input=cache(next_hops_from_standard_input),  # it is there once, however often the rest is read again
         pass_over=True,
+        asks=True,
+        tells=True,
     )
     configuration = read()
     configuration.select_groups(request.groups)
@@ -84,7 +87,7 @@ async def _serve(
     display: Display,
 ) -> int:
     clock = SystemClock()
-    tell = partial(_write, form=form, display=display)
+    tell = partial(_write, form=form, display=display, quiet=request.quiet)
     async with open_store(configuration.store_url) as store:
         alerting = Alerting(store, clock, tell, hold=not request.once)
         worlds = Worlds(store, clock, alerting)
@@ -169,11 +172,11 @@ class Worlds:
             MxprobeError: something in the configuration cannot be used; all is as it was.
         """
         targets = configuration.alert_targets()
-        # What of a configuration decides how endpoints are asked.
-        asks = configuration.probe, configuration.limits, configuration.service.confirm_after
+        # What of a configuration decides how endpoints are asked, and what is noticed.
+        asks = configuration.probe, configuration.limits, configuration.service.confirm_after, configuration.notice
         if self._world is None or asks != self._asks:
             self._world, self._asks = self._new(configuration, visits), asks
-        self._alerting.settle(targets, partial(_groups_of, visits))
+        self._alerting.settle(targets, partial(_groups_of, visits), configuration.notice)
         return self._world
 
     def _new(self, configuration: Configuration, visits: Callable[[], Mapping[str, Visit]]) -> World:
@@ -190,6 +193,7 @@ class Worlds:
             self._clock,
             digest=hashlib.sha256(asked.encode()).hexdigest(),
             confirm_after=configuration.service.confirm_after,
+            notice=configuration.notice,
             alerts=self._alerting,
         )
         return World(visitor=visitor, lookout=lookout)
@@ -234,8 +238,11 @@ def _signals(service: Service) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _write(line: Line, *, form: LogFormat, display: Display) -> None:
-    """A line of the log, on standard error; one that nobody can take is no reason to stop."""
+def _write(line: Line, *, form: LogFormat, display: Display, quiet: bool = False) -> None:
+    """A line of the log, on standard error; one that nobody can take is no reason to stop. When `quiet`, what is as it
+    should be is left out."""
+    if quiet and line.level == "info":
+        return
     with display.paused(), suppress(OSError, ValueError):
         if sys.stderr is not None:
             print(line_of(line, datetime.now(UTC), form), file=sys.stderr, flush=True)

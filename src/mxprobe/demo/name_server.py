@@ -61,8 +61,8 @@ class NameServer:
         self._names = {name.split(depth)[1] for name, _ in self._rrsets for depth in range(1, len(name) + 1)}
 
     @asynccontextmanager
-    async def serving(self, host: str = "127.0.0.1") -> AsyncIterator[None]:
-        """Listen on a free port of `host` until the block is left."""
+    async def serving(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[None]:
+        """Listen on `port` of `host`, 0 for a free one, until the block is left."""
         loop = asyncio.get_running_loop()
         connections: set[asyncio.StreamWriter] = set()
 
@@ -75,16 +75,16 @@ class NameServer:
                 writer.close()
 
         for remaining in reversed(range(PORT_TRIES)):
-            udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=(host, 0))
-            port = udp.get_extra_info("sockname")[1]
+            udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=(host, port))
+            served = udp.get_extra_info("sockname")[1]
             try:
-                tcp = await asyncio.start_server(connected, host, port)
+                tcp = await asyncio.start_server(connected, host, served)
                 break
             except OSError:
                 udp.close()
                 if not remaining:
                     raise
-        self.address = (host, port)
+        self.address = (host, served)
         try:
             yield
         finally:

@@ -9,6 +9,7 @@ from mxprobe.network.admission import Ticket
 from mxprobe.network.budget import Budget
 from mxprobe.network.provider import is_loopback, provider_of
 from mxprobe.network.settings import Limits
+from mxprobe.network.sharing import Share, SharedBudgets, address_share, provider_share
 from mxprobe.network.turns import Turns
 from mxprobe.network.waiting import Clock, Door
 from mxprobe.terms import Endpoint
@@ -17,13 +18,15 @@ from mxprobe.terms import Endpoint
 class Gate:
     """Keeps a whole run within its limits, whatever endpoints share an address or a provider.
 
-    `opened` counts all connections. Without a `clock` it is that of the running event loop.
+    `opened` counts all connections. Without a `clock` it is that of the running event loop. With `shared`, the limits
+    of addresses and providers hold for all processes that share them; those in all are of this one.
     """
 
-    def __init__(self, limits: Limits, clock: Clock | None = None) -> None:
+    def __init__(self, limits: Limits, clock: Clock | None = None, shared: SharedBudgets | None = None) -> None:
         self.limits = limits
         self.opened = 0
         self._clock = clock
+        self._shared = shared
         self._door: Door | None = None
         self._turns: Turns | None = None
         self._total = Budget(limits.connections, limits.connections_per_minute)
@@ -38,7 +41,7 @@ class Gate:
 
     def visit(self, endpoint: Endpoint) -> Visit:
         """The connections of one probe to an endpoint, which this gate lets through one by one."""
-        return Visit(self, self._budgets(endpoint))
+        return Visit(self, self._budgets(endpoint), () if self._shared is None else self._shares(endpoint))
 
     def free(self, endpoint: Endpoint) -> int:
         """How many connections to an endpoint could be opened at this moment."""
@@ -53,6 +56,11 @@ class Gate:
     def waiting(self) -> int:
         """How many connections wait for a place."""
         return 0 if self._door is None else self._door.waiting
+
+    @property
+    def shared(self) -> SharedBudgets | None:
+        """Who keeps count for all processes, if somebody does."""
+        return self._shared
 
     @property
     def clock(self) -> Clock:
@@ -85,13 +93,26 @@ class Gate:
                 self._providers[name] = Budget(places, rate)
         return (address, *(self._providers[name] for name in named), self._total)
 
+    def _shares(self, endpoint: Endpoint) -> tuple[Share, ...]:
+        """What of it is shared with other processes."""
+        limits, loopback = self.limits, is_loopback(endpoint.address)
+        shares = [address_share(endpoint.address, limits.per_address, limits.address_rate(loopback=loopback))]
+        places, rate = limits.provider_places(loopback=loopback), limits.provider_rate(loopback=loopback)
+        if places is not None or rate is not None:
+            provider = provider_of(endpoint)
+            shares += [
+                provider_share(name, places, rate) for name in (provider.domain, provider.network) if name is not None
+            ]
+        return tuple(shares)
+
 
 class Visit:
     """The connections of one probe to one endpoint, as the gate lets them through."""
 
-    def __init__(self, gate: Gate, budgets: tuple[Budget, ...]) -> None:
+    def __init__(self, gate: Gate, budgets: tuple[Budget, ...], shares: tuple[Share, ...] = ()) -> None:
         self._gate = gate
         self._budgets = budgets
+        self._shares = shares
         self._inside: list[Ticket] = []
         self._waiting = 0
         self._held_up = 0.0
@@ -102,7 +123,14 @@ class Visit:
         self._waiting += 1
         self._note()
         try:
-            self._inside.append(await self._gate.door.enter(self._budgets))
+            ticket = await self._gate.door.enter(self._budgets)
+            if self._gate.shared is not None:
+                try:
+                    await self._gate.shared.enter(self._shares)
+                except BaseException:
+                    self._gate.door.leave(ticket, unused=True)
+                    raise
+            self._inside.append(ticket)
         finally:
             self._waiting -= 1
             self._note()
@@ -111,6 +139,8 @@ class Visit:
     def leave(self) -> None:
         """Give the place of one closed connection back."""
         self._gate.door.leave(self._inside.pop())
+        if self._gate.shared is not None:
+            self._gate.shared.leave(self._shares)
         self._note()
 
     @property

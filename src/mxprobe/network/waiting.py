@@ -58,9 +58,9 @@ class Door:
             raise
         return ticket
 
-    def leave(self, ticket: Ticket) -> None:
-        """Give the places of a ticket back."""
-        self._admission.leave(ticket, self._clock.time())
+    def leave(self, ticket: Ticket, *, unused: bool = False) -> None:
+        """Give the places of a ticket back; `unused`: nothing was opened, and what it spent comes back too."""
+        self._admission.leave(ticket, self._clock.time(), unused=unused)
         if self._waiting:
             self._settle()
 

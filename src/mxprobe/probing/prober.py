@@ -13,6 +13,7 @@ from mxprobe.mta.profile import Profile
 from mxprobe.network.gate import Gate
 from mxprobe.network.resolver import Resolver
 from mxprobe.network.settings import Manners
+from mxprobe.network.sharing import SharedBudgets
 from mxprobe.probing.combination import Tried, try_combination
 from mxprobe.probing.comparison import sweep_of
 from mxprobe.probing.endpoint import EndpointProbe, EndpointTask, Progress, probe_endpoint
@@ -60,9 +61,15 @@ class Prober:
     """
 
     def __init__(
-        self, settings: ProbeSettings, progress: Progress | None = None, *, limits_of: Prober | None = None
+        self,
+        settings: ProbeSettings,
+        progress: Progress | None = None,
+        *,
+        limits_of: Prober | None = None,
+        budgets: SharedBudgets | None = None,
     ) -> None:
-        """With `limits_of` another one, what that has under way and has spent of the same limits counts here too."""
+        """With `limits_of` another one, what that has under way and has spent of the same limits counts here too; with
+        `budgets`, what other processes have of addresses and providers."""
         self.settings = settings
         self._progress = progress
         self._trust = load_trust_store(ca_file=settings.ca_file, ca_path=settings.ca_path)
@@ -70,7 +77,8 @@ class Prober:
             allow_private=settings.allow_private, connect=settings.connect, ignore=parse_ignore_list(settings.ignore)
         )
         shared = limits_of is not None and limits_of.settings.limits == settings.limits
-        self._gate: Gate = limits_of._gate if limits_of is not None and shared else Gate(settings.limits)
+        own = limits_of._gate if limits_of is not None and shared else None
+        self._gate: Gate = own or Gate(settings.limits, shared=budgets)
         self._manners = Manners(
             ehlo=settings.ehlo,
             contact=settings.contact,

@@ -7,15 +7,17 @@ by what sends alerts, as `mxprobe show` may well be run by somebody who may not 
 from __future__ import annotations
 
 import os
+import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 from mxprobe.alerts.targets import AlertTarget, Service, Webhook
 from mxprobe.alerts.templates import DEFAULT, MAX_TEMPLATE, Template, parse_template
-from mxprobe.alerts.urls import WEBHOOK, scheme_of, service, webhook
+from mxprobe.alerts.urls import SHORTEST_SECRET, WEBHOOK, scheme_of, service, webhook
 from mxprobe.alerts.weekly import parse_weekly
 from mxprobe.errors import InvalidSetting
-from mxprobe.schedule.files import read_at_most
+from mxprobe.schedule.files import beside, read_at_most
 from mxprobe.schedule.sections import AlertSection, closest
 
 MAX_SECRET = 4096
@@ -24,6 +26,7 @@ MAX_SECRET = 4096
 _ONE_URL = "exactly one of url, url_file and url_env"
 _ONE_SECRET = "exactly one of secret_file and secret_env"  # noqa: S105 (words for the user)
 _WEBHOOK = "webhook+https://HOST/PATH or webhook+http://HOST/PATH"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 def alert_mistakes(sections: tuple[AlertSection, ...], groups: Set[str], path: str) -> Iterator[InvalidSetting]:
@@ -40,6 +43,7 @@ def alert_mistakes(sections: tuple[AlertSection, ...], groups: Set[str], path: s
                 yield InvalidSetting(f"{where}.groups[{index}]", problem, ", ".join(sorted(groups)) or None)
         if sum(each is not None for each in (section.url, section.url_file, section.url_env)) != 1:
             yield InvalidSetting(where, "it has not one URL", _ONE_URL)
+        yield from _not_names(section, where)
         secrets = sum(each is not None for each in (section.secret_file, section.secret_env))
         is_webhook = section.url is not None and scheme_of(section.url).startswith(WEBHOOK)
         if secrets > 1 or (is_webhook and not secrets):
@@ -68,6 +72,17 @@ def alert_targets(
         if target is not None:
             targets.append(target)
     return tuple(targets), tuple(mistakes)
+
+
+def _not_names(section: AlertSection, where: str) -> Iterator[InvalidSetting]:
+    """A URL or a secret in place of the file or variable that has it: an easy mistake, and not to be quoted."""
+    for key, found in (("url_file", section.url_file), ("secret_file", section.secret_file)):
+        if found is not None and "://" in found:
+            yield InvalidSetting(f"{where}.{key}", "this is a URL", "the path of a file with it")
+    for key, found in (("url_env", section.url_env), ("secret_env", section.secret_env)):
+        if found is not None and not _VARIABLE.match(found):
+            problem = "this is no name of a variable"
+            yield InvalidSetting(f"{where}.{key}", problem, "letters, digits and _, like MXPROBE_URL")
 
 
 class _Reader:
@@ -109,8 +124,13 @@ class _Reader:
         if secret is not None and not is_webhook:
             self._wrong("", "a secret is for a webhook", _WEBHOOK)
             return None
+        signing = b"" if secret is None else secret.encode("utf-8", "surrogateescape")
+        if secret is not None and len(signing) < SHORTEST_SECRET:
+            given = "secret_file" if section.secret_file is not None else "secret_env"
+            self._wrong(f".{given}", f"the secret has {len(signing)} bytes", f"{SHORTEST_SECRET} or more")
+            return None
         try:
-            return service(url) if secret is None else webhook(url, secret.encode("utf-8", "surrogateescape"))
+            return webhook(url, signing) if is_webhook else service(url)
         except ValueError as error:
             self._wrong(f".{key}", str(error), _WEBHOOK if is_webhook else "a URL of apprise, or webhook+https://...")
             return None
@@ -126,7 +146,7 @@ class _Reader:
             data = self._read(f".{what}_file", file, MAX_SECRET)
             if data is None:
                 return None
-            found = data.decode("utf-8", "surrogateescape").strip()
+            found = data.removeprefix(BOM_UTF8).decode("utf-8", "surrogateescape").strip()
             if not found or len(found.splitlines()) != 1:
                 self._wrong(f".{what}_file", "it has to have one line", f"the {what}, and nothing else")
                 return None
@@ -147,13 +167,13 @@ class _Reader:
             return parse_template(data.decode())
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            self._wrong(".template", f"line {line}: not UTF-8")
+            self._wrong(".template", f"{self._section.template}: line {line}: not UTF-8")
         except ValueError as error:
             self._wrong(".template", f"{self._section.template}: {error}")
         return None
 
     def _read(self, key: str, name: str, limit: int) -> bytes | None:
-        path = self._directory / Path(name).expanduser()
+        path = beside(self._directory, name)
         try:
             data = read_at_most(path, limit)
         except (OSError, ValueError, RuntimeError) as error:

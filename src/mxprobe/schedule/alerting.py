@@ -18,6 +18,7 @@ from mxprobe.schedule.clock import Clock, moment_of
 from mxprobe.schedule.telling import Level, Line
 from mxprobe.store import NewDelivery, Store
 from mxprobe.verdict.events import Event
+from mxprobe.verdict.seen import DEFAULTS, NoticeSettings
 
 SUMMARISED_EVERY = 10.0
 """Seconds after which it is looked whether events have waited long enough for others of their kind."""
@@ -39,16 +40,17 @@ class Alerting:
         self._tell_line = tell
         self._hold = HOLD if hold else HOLD * 0
         self._targets: tuple[AlertTarget, ...] = ()
+        self._notice = DEFAULTS
         self._groups_of: GroupsOf = lambda _next_hop: ()
         self._gathering = self._gather()
         self._changed = asyncio.Event()
         self._said: dict[str, str] = {}
 
-    def settle(self, targets: tuple[AlertTarget, ...], groups_of: GroupsOf) -> None:
+    def settle(self, targets: tuple[AlertTarget, ...], groups_of: GroupsOf, notice: NoticeSettings = DEFAULTS) -> None:
         """From now on these are told; `groups_of` says in which groups a next-hop is at that moment."""
         self._groups_of = groups_of
-        if targets != self._targets:
-            self._targets = targets
+        if (targets, notice) != (self._targets, self._notice):
+            self._targets, self._notice = targets, notice
             self._gathering = self._gather()  # what the one before has gathered is told one by one
             self._changed.set()
 
@@ -97,6 +99,7 @@ class Alerting:
             groups_of=self._groups,
             provider_of=registrable_domain,
             now=self._now,
+            settings=self._notice,
             hold=self._hold,
         )
 

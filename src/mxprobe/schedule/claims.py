@@ -29,11 +29,11 @@ class Ledger(Interface):
 
     async def plan(self, group: str, due: Mapping[str, datetime]) -> None: ...
 
-    async def planned(self, group: str) -> dict[str, datetime]: ...
+    async def planned(self, group: str, next_hops: Iterable[str] | None = None) -> dict[str, datetime]: ...
 
     async def visited(self, next_hops: Iterable[str] | None = None) -> dict[str, datetime]: ...
 
-    async def leased(self, group: str) -> tuple[Work, ...]: ...
+    async def leased(self, group: str, next_hops: Iterable[str] | None = None) -> tuple[Work, ...]: ...
 
     async def take(
         self, group: str, due: Mapping[str, datetime], now: datetime, until: datetime, *, by: str
@@ -94,10 +94,7 @@ class Claims:
         self._groups = _groups_of(visits)
         self._due = await self._planned(visits)
         for group in dict.fromkeys(self._groups.values()):
-            for work in await self._store.leased(group):
-                if has_ended(work.leased_by) and await self._store.release(work):
-                    words = "was under way in a process that has ended"
-                    self._teller.tell("info", "taken-up", words, about=work.next_hop)
+            await self._free(group)
 
     async def plan(self, visits: Mapping[str, Visit], due: Mapping[str, datetime]) -> None:
         """These are the visits from now on, due then; what is planned already, stays as it is."""
@@ -110,6 +107,10 @@ class Claims:
         known = {text: at for text, at in self._due.items() if before.get(text) == self._groups.get(text)}
         self._due = {text: known.get(text, at) for text, at in (await self._planned(visits)).items()}
 
+    def expect(self, next_hop: str, due_at: datetime) -> None:
+        """Take a visit for the one that is due then: what other processes make is known to whoever hands it out."""
+        self._due[next_hop] = due_at
+
     async def take(self, visits: Mapping[str, Visit]) -> Claimed:
         """Claim visits that are due."""
         known = {text: self._due[text] for text in visits if text in self._due}
@@ -119,8 +120,12 @@ class Claims:
         for group in sorted({self._groups[text] for text in known}):
             due = {text: at for text, at in known.items() if self._groups[text] == group}
             works += await self._store.take(group, due, moment_of(now.wall), until, by=self._owner)
+            left = due.keys() - {work.next_hop for work in works}
+            if left and (freed := await self._free(group, left)):
+                again = {text: due[text] for text in freed}
+                works += await self._store.take(group, again, moment_of(now.wall), until, by=self._owner)
         missing = visits.keys() - {work.next_hop for work in works}
-        planned = await self._planned(missing)
+        planned = await self._planned(missing, few=True)
         elsewhere = {text for text in missing & planned.keys() if text in known and planned[text] != known[text]}
         self._due.update((text, planned[text]) for text in elsewhere)
         begun = self._clock.now()
@@ -170,12 +175,23 @@ class Claims:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _planned(self, next_hops: Iterable[str]) -> dict[str, datetime]:
-        """When these next-hops are due by the store, each in its group."""
+    async def _free(self, group: str, next_hops: Iterable[str] | None = None) -> tuple[str, ...]:
+        """Take back what processes of this machine held that have ended; the next-hops of that."""
+        freed: list[str] = []
+        for work in await self._store.leased(group, next_hops):
+            if has_ended(work.leased_by) and await self._store.release(work):
+                words = "was under way in a process that has ended"
+                self._teller.tell("info", "taken-up", words, about=work.next_hop)
+                freed.append(work.next_hop)
+        return tuple(freed)
+
+    async def _planned(self, next_hops: Iterable[str], *, few: bool = False) -> dict[str, datetime]:
+        """When these next-hops are due by the store, each in its group; a `few`, or all that there are."""
         wanted = [text for text in next_hops if text in self._groups]
-        plans = {
-            group: await self._store.planned(group) for group in dict.fromkeys(self._groups[text] for text in wanted)
-        }
+        groups: dict[str, list[str]] = {}
+        for text in wanted:
+            groups.setdefault(self._groups[text], []).append(text)
+        plans = {group: await self._store.planned(group, some if few else None) for group, some in groups.items()}
         return {text: plans[self._groups[text]][text] for text in wanted if text in plans[self._groups[text]]}
 
     async def _renew(self) -> None:

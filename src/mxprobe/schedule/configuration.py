@@ -10,16 +10,18 @@ from pathlib import Path
 
 from mxprobe.alerts.listener import ALLOWED_LISTENER, parse_listener
 from mxprobe.alerts.targets import AlertTarget
-from mxprobe.errors import InvalidNextHop, InvalidSetting, StoreError
+from mxprobe.errors import InvalidNextHop, InvalidSetting, StoreError, TrustStoreError
 from mxprobe.mta.profile import Profile
 from mxprobe.routing.ignore_list import entries_of_file, parse_ignore_list
 from mxprobe.schedule.alert_sections import alert_mistakes, alert_targets
-from mxprobe.schedule.files import read_at_most
+from mxprobe.schedule.files import beside, read_at_most
 from mxprobe.schedule.next_hop_files import NextHopFile, mark_of, next_hops_in, read_text, taken_over
+from mxprobe.schedule.notice_section import notice_settings
 from mxprobe.schedule.profiles import profile_of_section
 from mxprobe.schedule.quiet_hours import quiet_hours
 from mxprobe.schedule.rhythm import ALLOWED_EVERY, ALLOWED_JITTER, Rhythm, interval, jitter
 from mxprobe.schedule.sections import (
+    ALLOWED_EHLO,
     AlertSection,
     Depth,
     GroupSection,
@@ -36,8 +38,9 @@ from mxprobe.schedule.sections import (
 )
 from mxprobe.store import sqlite_path, sqlite_url
 from mxprobe.store.location import ALLOWED_URL, is_postgresql, with_password, without_password
-from mxprobe.terms import NextHop, host_name, parse_next_hop
+from mxprobe.terms import NextHop, ehlo_name, parse_next_hop
 from mxprobe.verdict.requirements import ALLOWED_REQUIREMENTS, REQUIREMENTS, Requirement, parse_requirement
+from mxprobe.verdict.seen import DEFAULTS, NoticeSettings
 
 STANDARD_INPUT = "-"
 """The `file` of a group whose next-hops come from standard input."""
@@ -88,6 +91,7 @@ class Configuration:
     keep_days: int | None = None
     keep_scans: int | None = None
     service: ServiceSection = field(default_factory=ServiceSection)
+    notice: NoticeSettings = DEFAULTS
     alerts: tuple[AlertSection, ...] = ()
     told: tuple[InvalidSetting, ...] = ()
 
@@ -129,7 +133,12 @@ class InvalidConfiguration(InvalidSetting):
 
 
 def read_configuration(
-    path: Path, *, standard_input: Callable[[], str] | None = None, pass_over: bool = False
+    path: Path,
+    *,
+    standard_input: Callable[[], str] | None = None,
+    pass_over: bool = False,
+    asks: bool = False,
+    tells: bool = False,
 ) -> Configuration:
     """Read a `probes.toml`, and the files of next-hops that its groups name.
 
@@ -138,20 +147,27 @@ def read_configuration(
     next-hops, nothing is read there. With `pass_over` a line of such a file that is no next-hop is `told` and no
     mistake, and a file may have none at all: it can be mended while a service runs.
 
+    What is only of use to some commands is only looked at for them, as others may not be allowed to read it: with
+    `asks` the certificates of CAs, with `tells` the secrets and templates of alerts.
+
     Raises:
         InvalidConfiguration: it cannot be read, is not TOML, or holds what it may not; all mistakes are named.
     """
-    return _Reader(path, standard_input, pass_over).read()
+    return _Reader(path, standard_input, pass_over=pass_over, asks=asks, tells=tells).read()
 
 
 class _Reader:
     """Reads one configuration, and collects what is wrong with it on the way."""
 
-    def __init__(self, path: Path, standard_input: Callable[[], str] | None, pass_over: bool) -> None:
+    def __init__(
+        self, path: Path, standard_input: Callable[[], str] | None, *, pass_over: bool, asks: bool, tells: bool
+    ) -> None:
         self._path = path
         self._directory = path.parent
         self._standard_input = standard_input
         self._pass_over = pass_over
+        self._asks = asks
+        self._tells = tells
         self._mistakes: list[InvalidSetting] = []
         self._told: list[InvalidSetting] = []
 
@@ -165,7 +181,9 @@ class _Reader:
                 self._wrong(f"group[{number}].name", f"another group is called {section.name!r} too")
             names.add(section.name)
             groups.append(self._group(f"group[{number}]", section, profiles, sections.probe))
-        self._mistakes += alert_mistakes(sections.alert, names, str(self._path))
+        self._alerts(sections.alert, names)
+        notice, mistakes = notice_settings(sections.notice, str(self._path))
+        self._mistakes += mistakes
         self._metrics(sections.service)
         inputs = [number for number, section in enumerate(sections.group) if section.file == STANDARD_INPUT]
         for number in inputs[1:]:
@@ -180,6 +198,7 @@ class _Reader:
             keep_days=sections.store.keep_days,
             keep_scans=sections.store.keep_scans,
             service=sections.service,
+            notice=notice,
             alerts=sections.alert,
             told=tuple(self._told),
         )
@@ -207,6 +226,8 @@ class _Reader:
                     last = text.rstrip().count("\n") + 1
                     place = f"line {last}, at the end"
                 self._wrong(place, f"not TOML: {said}")
+            except RecursionError:
+                self._wrong("", "not TOML: too many tables or arrays within each other")
         self._stop_if_wrong()
         sections = check_sections(document)
         if isinstance(sections, tuple):
@@ -215,13 +236,13 @@ class _Reader:
             raise InvalidConfiguration(tuple(self._mistakes))
         return sections
 
-    def _text(self, path: Path, named_at: str | None = None) -> str | None:
+    def _text(self, path: Path, named_at: str | None = None, *, by_line: bool = False) -> str | None:
         """A file that the user wrote; None, and a mistake, when it cannot be read.
 
         `named_at` is the key that names the file, if it is not the configuration itself.
         """
         try:
-            return read_text(path)
+            return read_text(path, by_line=by_line)
         except InvalidSetting as error:
             if named_at is None or error.where != str(path):
                 self._mistakes.append(error)
@@ -232,9 +253,9 @@ class _Reader:
     def _probe(self, section: ProbeSection) -> ProbeSection:
         if section.ehlo is not None:
             try:
-                host_name(section.ehlo)
+                ehlo_name(section.ehlo)
             except ValueError as error:
-                self._wrong("probe.ehlo", str(error), "a host name that resolves back to this machine")
+                self._wrong("probe.ehlo", str(error), ALLOWED_EHLO)
         if section.resolver is not None:
             # The resolver's module takes long to import, and most configurations leave it to the system.
             from mxprobe.network.resolver import parse_resolver
@@ -243,12 +264,32 @@ class _Reader:
                 parse_resolver(section.resolver, where=f"{self._path}: probe.resolver")
             except InvalidSetting as error:
                 self._mistakes.append(error)
-        return replace(
+        section = replace(
             section,
             ca_path=self._beside(section.ca_path),
             ca_file=self._beside(section.ca_file),
             ignore=self._ignore(section),
         )
+        if self._asks and (section.ca_path or section.ca_file):
+            self._trust(section)
+        return section
+
+    def _trust(self, section: ProbeSection) -> None:
+        # OpenSSL takes long to import, and most configurations leave it to the system.
+        from mxprobe.trust.verification import load_trust_store
+
+        for key, ca_file, ca_path in (("ca_file", section.ca_file, None), ("ca_path", None, section.ca_path)):
+            if ca_file or ca_path:
+                try:
+                    load_trust_store(ca_file=ca_file, ca_path=ca_path)
+                except TrustStoreError as error:
+                    self._wrong(f"probe.{key}", str(error))
+
+    def _alerts(self, sections: tuple[AlertSection, ...], groups: set[str]) -> None:
+        mistakes = tuple(alert_mistakes(sections, groups, str(self._path)))
+        if self._tells and not mistakes:
+            _, mistakes = alert_targets(sections, self._path)
+        self._mistakes += mistakes
 
     def _metrics(self, section: ServiceSection) -> None:
         if section.metrics is not None:
@@ -261,7 +302,7 @@ class _Reader:
         """Who is left alone, by the list and by the file."""
         entries = [(f"{self._path}: probe.ignore[{index}]", entry) for index, entry in enumerate(section.ignore)]
         if section.ignore_file is not None:
-            path = self._directory / Path(section.ignore_file).expanduser()
+            path = beside(self._directory, section.ignore_file)
             text = self._text(path, "probe.ignore_file") or ""
             entries += [(f"{path}: line {number}", entry) for number, entry in entries_of_file(text)]
         for where, entry in entries:
@@ -272,7 +313,7 @@ class _Reader:
         return tuple(dict.fromkeys(entry for _, entry in entries))
 
     def _beside(self, name: str | None) -> str | None:
-        return None if name is None else str(self._directory / Path(name).expanduser())
+        return None if name is None else str(beside(self._directory, name))
 
     def _profile(self, name: str, section: ProfileSection) -> Profile | None:
         where = f"{self._path}: {key_path(('profiles', name))}"
@@ -289,7 +330,8 @@ class _Reader:
             self._next_hop(f"{self._path}: {key}.next_hops[{index}]", text, listed)
         file = self._file(f"{key}.file", section.file) if section.file is not None else None
         unread = section.file == STANDARD_INPUT and self._standard_input is None
-        may_be_empty = unread or (section.file is not None and self._pass_over)
+        # Standard input comes once. A file that has none now may have some when it is read again.
+        may_be_empty = unread or (section.file not in (None, STANDARD_INPUT) and self._pass_over)
         if not listed and not (file and file.next_hops) and not may_be_empty and len(self._mistakes) == before:
             self._wrong(key, "it has no next-hops", "next_hops, or a file with one next-hop a line")
         profile = None
@@ -351,10 +393,10 @@ class _Reader:
             file = NextHopFile(path=Path("standard input"))
             text = self._read_standard_input()
         else:
-            path = self._directory / Path(name).expanduser()
+            path = beside(self._directory, name)
             # Before it is read: what is written meanwhile is another file then.
             file = NextHopFile(path=path, mark=mark_of(path))
-            text = self._text(path, key)
+            text = self._text(path, key, by_line=True)
         if text is None:
             return None
         if not self._pass_over:
@@ -362,7 +404,12 @@ class _Reader:
             self._mistakes += (mistake for _, mistake in mistakes)
             return replace(file, next_hops=next_hops)
         file, news = taken_over(file, text)
-        self._told += news
+        if file.next_hops:
+            self._told += news
+        elif name == STANDARD_INPUT:
+            self._mistakes += news
+        else:
+            self._told += (*news, InvalidSetting(str(file.path), "there is no next-hop in it"))
         return file
 
     def _read_standard_input(self) -> str | None:
@@ -387,14 +434,14 @@ class _Reader:
                 return self._with_password(url, section.password_file)
             if is_postgresql(url):
                 return url
-            return sqlite_url(self._directory / sqlite_path(url).expanduser())
+            return sqlite_url(beside(self._directory, str(sqlite_path(url))))
         except StoreError:
             self._wrong("store.url", f"found {brief(without_password(url))}", ALLOWED_URL)
             return url
 
     def _with_password(self, url: str, name: str) -> str:
         """The URL with the password that a file of one line holds; no mistake quotes it."""
-        path = self._directory / Path(name).expanduser()
+        path = beside(self._directory, name)
         try:
             data = read_at_most(path, _MAX_PASSWORD)
             password = data.removesuffix(b"\n").removesuffix(b"\r").decode()

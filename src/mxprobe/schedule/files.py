@@ -15,6 +15,14 @@ PATIENCE_SECONDS: Final = 10.0
 _CHUNK: Final = 1 << 20
 
 
+def beside(directory: Path, name: str) -> Path:
+    """The path that a configuration names: relative to its directory, with the home directory for ``~``."""
+    try:
+        return directory / Path(name).expanduser()
+    except RuntimeError:  # nobody is called so: then it is the name of a file, which hardly is there
+        return directory / name
+
+
 def read_at_most(path: str | Path, limit: int) -> bytes:
     """The bytes of a file, one more than `limit` where it has more; of a pipe, all until its writers have closed it.
 

@@ -6,6 +6,7 @@ A line that is no next-hop is told once and holds up none of the others; it is t
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ MAX_FILE = 50_000_000
 
 MAX_TOLD = 100
 """Lines of a file that are told: the wrong file, or a binary one, has thousands that are no next-hops."""
+
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # as PEP 383 has such bytes
 
 SETTLED = 2.0
 """Seconds that a file has not been written to before it is read again: an editor or a download may be at it."""
@@ -47,6 +50,9 @@ def next_hops_in(text: str, where: str) -> tuple[tuple[NextHop, ...], tuple[tupl
         written = line.partition("#")[0].strip()
         if not written:
             continue
+        if _NOT_UTF8.search(written):
+            mistakes.append((written, InvalidSetting(f"{where}: line {number}", "this is not UTF-8")))
+            continue
         try:
             next_hop = parse_next_hop(written)
         except InvalidNextHop as error:
@@ -56,8 +62,8 @@ def next_hops_in(text: str, where: str) -> tuple[tuple[NextHop, ...], tuple[tupl
     return tuple(found.values()), tuple(mistakes)
 
 
-def read_text(path: Path) -> str:
-    """A file that the user wrote, as text.
+def read_text(path: Path, *, by_line: bool = False) -> str:
+    """A file that the user wrote, as text; `by_line` as in `text_of`.
 
     Raises:
         InvalidSetting: it cannot be read, is too long, or is not UTF-8. It is called by the path and, where one is to
@@ -67,17 +73,24 @@ def read_text(path: Path) -> str:
         data = read_at_most(path, MAX_FILE)
     except OSError as error:
         raise InvalidSetting(str(path), f"cannot be read: {error.strerror or error}") from error
-    return text_of(data, str(path))
+    return text_of(data, str(path), by_line=by_line)
 
 
-def text_of(data: bytes, where: str) -> str:
+def text_of(data: bytes, where: str, *, by_line: bool = False) -> str:
     """What a user wrote, as text. `data` is what was read of it, up to a byte more than `MAX_FILE`.
 
+    With `by_line` bytes that are not UTF-8 are left to `next_hops_in`, to which they are the mistake of one line.
+
     Raises:
-        InvalidSetting: it is too long, or not UTF-8.
+        InvalidSetting: it is too long, or not UTF-8, or with `by_line` has bytes that no text has, as UTF-16 does.
     """
     if len(data) > MAX_FILE:
         raise InvalidSetting(where, f"is longer than {MAX_FILE} bytes")
+    if by_line:
+        if b"\0" in data:
+            line = data.count(b"\n", 0, data.index(b"\0")) + 1
+            raise InvalidSetting(f"{where}: line {line}", "this is not UTF-8, but UTF-16 or no text at all")
+        return data.decode("utf-8-sig", "surrogateescape")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -113,7 +126,7 @@ def read_again(known: NextHopFile, now: float) -> tuple[NextHopFile, tuple[Inval
     if known.mark is not None and 0 <= now - status.st_mtime < SETTLED:
         return known, ()
     try:
-        text = read_text(known.path)
+        text = read_text(known.path, by_line=True)
     except InvalidSetting as error:
         return _unread(known, error)
     return taken_over(replace(known, mark=mark), text)

@@ -48,8 +48,8 @@ class Prober(Interface):
 class Known(Interface):
     """What the store says of endpoints."""
 
-    async def since_sweep(self, endpoint: Endpoint, at_most: int) -> tuple[EndpointFacts, ...]:
-        """What was found at an endpoint, newest first, back to its last full sweep."""
+    async def last_known(self, endpoint: Endpoint, at_most: int) -> tuple[EndpointFacts, ...]:
+        """What was found at an endpoint, newest first, back to the first that says anything of a sweep."""
         ...
 
 
@@ -87,7 +87,7 @@ class Endpoints:
         if asked is not None and self._still_good(asked, visit, since):
             return await self._of(asked)
         now = self._clock.now()
-        before = await self._known.since_sweep(endpoint, LOOKED_BACK)
+        before = await self._known.last_known(endpoint, 1 if visit.depth == "quick" else LOOKED_BACK)
         if since is None and before and _stands_in_store(before[0], visit, now.wall):
             return before[0], {}  # the store has its certificates
         if since is not None and asked is not None and asked.task.done() and not _failed(asked.task):

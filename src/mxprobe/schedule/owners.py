@@ -28,8 +28,9 @@ def has_ended(name: str) -> bool:
     _, _, pid, started, _ = parts
     if not (pid.isascii() and pid.isdigit() and started):
         return False
+    now = _started(int(pid))
     # Another process may have been given the same number since.
-    return _started(int(pid)) != started
+    return now != started if now else not _exists(int(pid))
 
 
 def _machine() -> str:
@@ -40,6 +41,18 @@ def _machine() -> str:
         return f"{boot}.{os.stat(_PROC / 'self/ns/pid').st_ino}"
     except (OSError, ValueError):
         return ""
+
+
+def _exists(pid: int) -> bool:
+    """Whether there is a process of this number, also where /proc hides those of others (hidepid of proc_pid(5), which
+    is ProtectProc of systemd)."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _started(pid: int) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from mxprobe.errors import InvalidCipherString, InvalidSetting
 from mxprobe.mta.profile import NoTls, Profile, Tls
+from mxprobe.schedule.files import beside
 from mxprobe.schedule.profile_lists import explicit_profile
 from mxprobe.schedule.programs import included_text, read_text
 from mxprobe.schedule.this_machine import exim_library, gnutls_listing, openssl_generation, postconf, version_of_postfix
@@ -125,7 +126,7 @@ def exim_profile(
         if tls_library == "gnutls" and openssl is not None:
             raise InvalidSetting("openssl", "an Exim has one TLS library, and it is said to be GnuTLS")
         library = exim_library() if found else tls_library or "openssl"
-        path = directory / Path(file).expanduser()
+        path = beside(directory, file)
         configuration = read_exim(read_text(path), str(path), included_text, library=library)
         if library == "gnutls":
             priority, place = priority_of(configuration, transport)
@@ -176,7 +177,7 @@ def recorded_profile(name: str | None, file: str, *, directory: Path = Path(), w
     from mxprobe.mta.profile_file import read_profile
 
     with _within(where, "recorded"):
-        path = directory / Path(file).expanduser()
+        path = beside(directory, file)
         profile = read_profile(read_text(path), str(path))
     return profile if name is None else replace(profile, name=name)
 
@@ -302,7 +303,7 @@ def _postfix_configuration(
     from mxprobe.mta.postfix import configuration as postfix
 
     prefix: ClientPrefix = "smtp"
-    path = directory / Path(main_cf).expanduser()
+    path = beside(directory, main_cf)
     if main_cf == LIVE:
         settings = postfix.read_postconf_n(postconf("-n"))
     else:
@@ -315,7 +316,7 @@ def _postfix_configuration(
         if master is None and main_cf == LIVE:
             text, place = postconf("-M"), "postconf -M"
         else:
-            there = path.with_name("master.cf") if master is None else directory / Path(master).expanduser()
+            there = path.with_name("master.cf") if master is None else beside(directory, master)
             text, place = read_text(there), str(there)
         services = read_master_cf(text, place)
         found = client_service(services, service, "service")

@@ -15,6 +15,10 @@ MOST_JITTER = 0.5
 """Of the interval: with more, two visits could be less than half an interval apart."""
 
 ALLOWED_EVERY = "a duration from 1m to 365d, like 90m, 24h, 7d, 1d12h"
+ALLOWED_SPAN = "a duration from 1m to 3650d, like 36h, 7d, 2w"
+MOST_SPAN = 3650.0 * DAY
+"""Seconds for which something is waited for, or kept in mind: longer than anybody means."""
+
 ALLOWED_JITTER = "a part of the interval from 0% to 50%, like 10%, or a duration up to half of it, like 30m"
 
 _UNITS = {"w": 7 * DAY, "d": DAY, "h": HOUR, "m": 60, "s": 1}
@@ -53,6 +57,18 @@ def interval(text: str) -> float:
     seconds = duration(text)
     if not LEAST_EVERY <= seconds <= MOST_EVERY:
         raise ValueError(f"{text[:80]!r} is {'more than a year' if seconds > MOST_EVERY else 'less than a minute'}")
+    return seconds
+
+
+def span(text: str) -> float:
+    """The seconds for which something is waited for, or kept in mind.
+
+    Raises:
+        ValueError: it is no duration, or one that is not allowed.
+    """
+    seconds = duration(text)
+    if not LEAST_EVERY <= seconds <= MOST_SPAN:
+        raise ValueError(f"{text[:80]!r} is {'more than ten years' if seconds > MOST_SPAN else 'less than a minute'}")
     return seconds
 
 

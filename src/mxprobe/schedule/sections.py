@@ -15,7 +15,7 @@ from mxprobe.alerts.weekly import ALLOWED_DIGEST
 from mxprobe.mta.profile import Tls
 from mxprobe.network.settings import Limits, Manners, Timeouts
 from mxprobe.schedule.quiet_hours import ALLOWED_QUIET, ALLOWED_TIMEZONE
-from mxprobe.schedule.rhythm import ALLOWED_EVERY, ALLOWED_JITTER
+from mxprobe.schedule.rhythm import ALLOWED_EVERY, ALLOWED_JITTER, ALLOWED_SPAN
 from mxprobe.terms import PROTOCOLS, Protocol
 
 Depth = Literal["quick", "standard", "full", "everything"]
@@ -23,6 +23,10 @@ Depth = Literal["quick", "standard", "full", "everything"]
 
 AlertSeverity = Literal["info", "warning", "critical"]
 """From which severity on somebody is told (docs/events.md)."""
+
+ALLOWED_EXPIRY_DAYS = "an array of up to ten whole numbers from 1 to 365"
+
+ALLOWED_EHLO = "a host name that resolves back to this machine, or [192.0.2.1], [IPv6:2001:db8::1]"
 
 TlsLibrary = Literal["openssl", "gnutls"]
 """What an Exim is built with."""
@@ -64,7 +68,7 @@ class ProbeSection:
 
     __pydantic_config__ = _STRICT
 
-    ehlo: Annotated[Text | None, Field(description="a host name that resolves back to this machine")] = None
+    ehlo: Annotated[Text | None, Field(description=ALLOWED_EHLO)] = None
     contact: Annotated[
         Text | None, Field(pattern=r"\A[!-~]+\z", description="a mail address or URL in ASCII, without spaces")
     ] = None
@@ -185,6 +189,24 @@ class ServiceSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeSection:
+    """``[notice]``: when a difference is worth an event (`mxprobe.verdict.seen.NoticeSettings`)."""
+
+    __pydantic_config__ = _STRICT
+
+    expiry_days: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=365, description=ALLOWED_EXPIRY_DAYS)], ...],
+        Field(max_length=10, description=ALLOWED_EXPIRY_DAYS),
+    ] = (21, 7, 1)
+    unknown_after: Annotated[Text, Field(description=ALLOWED_SPAN)] = "7d"
+    flapping_changes: Annotated[int, Field(ge=3, le=100, description="a whole number from 3 to 100")] = 4
+    flapping_window: Annotated[Text, Field(description=ALLOWED_SPAN)] = "14d"
+    stable_after: Annotated[Text, Field(description=ALLOWED_SPAN)] = "7d"
+    summary_targets: Annotated[int, Field(ge=2, le=1000000, description="a whole number from 2 to 1000000")] = 5
+    forget_after: Annotated[Text, Field(description=ALLOWED_SPAN)] = "365d"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertSection:
     """``[[alert]]``: who is told of events. `mxprobe.schedule.alert_sections` knows which keys go together."""
 
@@ -218,6 +240,7 @@ class Sections:
     group: Annotated[tuple[GroupSection, ...], Field(description="tables [[group]], in double brackets")] = ()
     store: Annotated[StoreSection, Field(description="a table [store]")] = field(default_factory=StoreSection)
     service: Annotated[ServiceSection, Field(description="a table [service]")] = field(default_factory=ServiceSection)
+    notice: Annotated[NoticeSection, Field(description="a table [notice]")] = field(default_factory=NoticeSection)
     alert: Annotated[tuple[AlertSection, ...], Field(description="tables [[alert]], in double brackets")] = ()
 
 
@@ -235,6 +258,8 @@ def check_sections(document: dict[str, Any]) -> Sections | tuple[Mistake, ...]:
     try:
         # By way of JSON, where an array may become a tuple although types are strict; dates become text.
         return TypeAdapter(Sections).validate_json(json.dumps(document, default=str))
+    except RecursionError:
+        return (Mistake(key="", problem="it has too many tables or arrays within each other", allowed=None),)
     except ValidationError as error:
         return tuple(_mistakes(error))
 
@@ -247,7 +272,8 @@ def key_path(location: tuple[str | int, ...]) -> str:
             path += f"[{step}]"
         else:
             bare = step.isascii() and step.replace("-", "").replace("_", "").isalnum()
-            path += ("." if path else "") + (step if bare else json.dumps(step))
+            shown = step if len(step) <= 80 else f"{step[:77]}..."
+            path += ("." if path else "") + (shown if bare else json.dumps(shown))
     return path
 
 
@@ -284,10 +310,17 @@ def _mistakes(error: ValidationError) -> Iterator[Mistake]:
             if place not in meant:
                 yield Mistake(key=key, problem="missing", allowed=_look_up(place)[1])
         elif not any(len(other) > len(place) and other[: len(place)] == place for other in places):
-            # A URL of an alert may have a password in it, whatever else is wrong with it.
-            is_secret = place[:1] == ("alert",) and place[2:3] == ("url",)
-            found = "something else" if is_secret else brief(wrong["input"])
+            found = "something else" if _may_be_secret(place) else brief(wrong["input"])
             yield Mistake(key=key, problem=f"found {found}", allowed=_look_up(place)[1])
+
+
+def _may_be_secret(place: tuple[str | int, ...]) -> bool:
+    """Whether what stands there may have a password in it, whatever else is wrong with it: URLs of alerts and of the
+    store, secrets, and the tables around them."""
+    section, *keys = place
+    if section == "alert":
+        return not keys[1:] or str(keys[1]).startswith(("url", "secret"))
+    return section == "store" and (not keys or str(keys[0]).startswith(("url", "password")))
 
 
 def _look_up(location: tuple[str | int, ...]) -> tuple[Any, str | None]:

@@ -8,19 +8,20 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from mxprobe.errors import MxprobeError, StoreError
 from mxprobe.schedule.claims import Claims, Held, Ledger
 from mxprobe.schedule.clock import Clock, moment_of
 from mxprobe.schedule.configuration import Configuration, InvalidConfiguration
+from mxprobe.schedule.handed import Handed
 from mxprobe.schedule.lookout import hindrance
 from mxprobe.schedule.next_hop_files import NextHopFile, read_again
 from mxprobe.schedule.one_pass import OnePass
 from mxprobe.schedule.quiet_hours import DAY
 from mxprobe.schedule.telling import Line, Progress, Standing, Teller, counted, in_one_line
-from mxprobe.schedule.timetable import PUT_OFF, Timetable
+from mxprobe.schedule.timetable import PUT_OFF, Reading, Timetable
 from mxprobe.schedule.visit_run import Outcome, World
 from mxprobe.schedule.visits import Visit, visits
 from mxprobe.store import TargetResult
@@ -35,7 +36,8 @@ PUT_OFF_ERROR = 900.0
 SHOWN_AGAIN = 1.0
 """Seconds after which it is counted again, for a display, how many visits are overdue."""
 
-Book = Timetable | OnePass
+LastingBook = Timetable | Handed
+Book = LastingBook | OnePass
 
 
 class Service:
@@ -43,7 +45,7 @@ class Service:
 
     `make_world` makes what a configuration comes to, now and after it was read again by `read`; it is given what says
     which visits there are at that moment. It may raise an `MxprobeError`, and so may `read`. `tell` takes what is to be
-    logged, `show` how far it is.
+    logged, `show` how far it is. `make_book` makes what `run` goes by, if that is not its own timetable.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Service:
         clock: Clock,
         owner: str,
         groups: tuple[str, ...] = (),
+        make_book: Callable[[Iterable[Visit], Mapping[str, float], Reading], LastingBook] = Timetable,
         tell: Callable[[Line], None] = lambda _line: None,
         show: Callable[[Progress], None] = lambda _progress: None,
     ) -> None:
@@ -64,6 +67,7 @@ class Service:
         self._names = groups
         self._visits = visits(self._groups)
         self._store = store
+        self._make_book = make_book
         self._make_world = make_world
         self._world = make_world(configuration, self._visits_now)
         self._read = read
@@ -115,7 +119,7 @@ class Service:
         last = await self._start()
         now = self._clock.now()
         self._files_at = now.steady
-        book = Timetable(self._visits.values(), last, now)
+        book = self._make_book(self._visits.values(), last, now)
         await self._claims.plan(self._visits, self._due(book))
         self._is_planned = True
         words = f"{counted(len(self._visits), 'next-hop')}, {counted(book.overdue(now), 'visit')} overdue"
@@ -127,6 +131,38 @@ class Service:
                 await self._begin(book)
                 await self._clock.wait(self._wake, self._nap(book))
             await self._finish()
+
+    # What a worker needs, to whom visits are handed over
+
+    @property
+    def visits(self) -> Mapping[str, Visit]:
+        """The visits that there are, by next-hop."""
+        return self._visits
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        """Set once the service is told to stop."""
+        return self._stopping
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the store knows all visits."""
+        return self._is_planned
+
+    @property
+    def world(self) -> World:
+        """What the configuration comes to."""
+        return self._world
+
+    def handed(self, next_hop: str, due_at: datetime) -> None:
+        """A visit was handed over to the book, which is due then by the store."""
+        self._claims.expect(next_hop, due_at)
+        self._wake.set()
+
+    async def look_again(self) -> None:
+        """Look whether anybody can be seen from here again, where it was otherwise a while ago."""
+        if self._world.lookout.bad and self._world.lookout.overdue() and self._visits:
+            await self._look_out(next(iter(self._visits.values())).next_hop)
 
     async def once(self) -> tuple[str, ...]:
         """Make the visits that are due now, each once; the next-hops of those that could not be made.
@@ -178,9 +214,7 @@ class Service:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._world.lookout.close()
         await self._world.visitor.close()
-        self._teller.tell(
-            "info", "stopped", f"{counted(self._ended_as['kept'], 'visit')} made", visits=self._ended_as["kept"]
-        )
+        self._teller.stopped(self._ended_as["kept"], self._ended_as["put-off"])
 
     # Visits
 
@@ -232,7 +266,7 @@ class Service:
 
         async def keep(result: TargetResult) -> bool:
             kept = await self._claims.keep(held, result)
-            self._teller.store_works()
+            self._teller.store_works(kept=True)
             return kept
 
         seconds = PUT_OFF
@@ -243,7 +277,7 @@ class Service:
             reason = "it was given back" if self._stopping.is_set() else "another process has it"
             outcome = Outcome(state="put-off", reason=reason)
         except StoreError as error:
-            self._teller.store_failed(error)
+            self._teller.store_failed(error, keeping=True)
         except MxprobeError as error:
             outcome = Outcome(state="put-off", reason=str(error))
         except Exception as error:
@@ -293,7 +327,7 @@ class Service:
 
     # What is done beside visits
 
-    async def _look_after(self, book: Timetable) -> None:
+    async def _look_after(self, book: LastingBook) -> None:
         if self._reload:
             self._reload = False
             await self._read_again(book)
@@ -308,7 +342,7 @@ class Service:
             self._pruning = asyncio.create_task(self._prune())
             self._pruning.add_done_callback(self._has_pruned)
 
-    async def _read_again(self, book: Timetable) -> None:
+    async def _read_again(self, book: LastingBook) -> None:
         """The configuration as it is now; one with a mistake changes nothing."""
         before = self._configuration
         try:
@@ -333,7 +367,7 @@ class Service:
         words = f"read again: {counted(len(self._visits), 'next-hop')}"
         self._teller.tell("info", "configuration", words, next_hops=len(self._visits))
 
-    async def _read_files(self, book: Timetable) -> None:
+    async def _read_files(self, book: LastingBook) -> None:
         changed = False
         for number, file in self._files():
             known, news = await asyncio.to_thread(read_again, file, self._clock.now().wall)
@@ -356,7 +390,7 @@ class Service:
             if group.file is not None and group.file.mark is not None
         ]
 
-    async def _change(self, book: Timetable) -> None:
+    async def _change(self, book: LastingBook) -> None:
         """Other visits from now on, or the same at other times."""
         known = self._visits
         self._visits = visits(self._groups)
@@ -370,7 +404,7 @@ class Service:
         book.change(self._visits.values(), times, self._clock.now())
         await self._plan(book)
 
-    async def _plan(self, book: Timetable) -> None:
+    async def _plan(self, book: LastingBook) -> None:
         """Tell the store whose visits there are; in the next round again, where it is away."""
         self._is_planned = False
         try:
@@ -381,7 +415,7 @@ class Service:
         self._teller.store_works()
         self._is_planned = True
 
-    def _due(self, book: Timetable) -> dict[str, datetime]:
+    def _due(self, book: LastingBook) -> dict[str, datetime]:
         now = self._clock.now().wall
         return {text: moment_of(now if (due := book.due_at(text)) is None else due) for text in self._visits}
 

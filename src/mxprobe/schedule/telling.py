@@ -13,6 +13,9 @@ from mxprobe.schedule.visit_run import Outcome
 
 Level = Literal["info", "warning", "error"]
 
+MOST_TROUBLES = 10
+"""Kinds of trouble with the store that are told before it works again; the words of a server may differ each time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -52,23 +55,29 @@ class Teller:
 
     def __init__(self, tell: Callable[[Line], None]) -> None:
         self._tell = tell
-        self._trouble = ""
+        self._troubles: set[str] = set()
+        self._nothing_kept = False
         self._hindrance = ""
+        self._events = 0
 
     def tell(self, level: Level, what: str, text: str, *, about: str = "", **details: str | int | float) -> None:
         """One line."""
         self._tell(Line(level=level, what=what, text=text, about=about, details=details))
 
-    def store_failed(self, error: StoreError) -> None:
-        """Once for each kind of trouble, however many visits it meets."""
-        if str(error) != self._trouble:
-            self._trouble = str(error)
+    def store_failed(self, error: StoreError, *, keeping: bool = False) -> None:
+        """Once for each kind of trouble until it is over, however many visits it meets; `keeping` a result, or what
+        else a visit could not do without."""
+        self._nothing_kept = self._nothing_kept or keeping
+        if str(error) not in self._troubles and len(self._troubles) < MOST_TROUBLES:
+            self._troubles.add(str(error))
             self.tell("error", "store", f"{error}; visits are put off until it works again")
 
-    def store_works(self) -> None:
-        """The store has done what it was asked."""
-        if self._trouble:
-            self._trouble = ""
+    def store_works(self, *, kept: bool = False) -> None:
+        """The store has done what it was asked. Where results could not be kept, that says nothing before one is
+        `kept`: on a full disk there may be room to claim visits, again and again."""
+        if self._troubles and (kept or not self._nothing_kept):
+            self._troubles.clear()
+            self._nothing_kept = False
             self.tell("info", "store", "the store works again")
 
     def place(self, found: Vantage | None) -> None:
@@ -104,10 +113,19 @@ class Teller:
                 state=event.state,
             )
         endpoints, events = outcome.endpoints, len(outcome.events)
+        self._events += events
         words = f"{counted(endpoints, 'endpoint')}, {counted(events, 'event')}, {seconds:.1f} s"
         self.tell(
             "info", "visited", words, about=next_hop, endpoints=endpoints, events=events, seconds=round(seconds, 3)
         )
+
+
+    def stopped(self, visits: int, put_off: int) -> None:
+        """The end, with all that was done; what was put off more than once counts as often."""
+        words = f"{counted(visits, 'visit')} made"
+        words += f", {counted(self._events, 'event')}" if self._events else ""
+        words += f", {put_off} put off" if put_off else ""
+        self.tell("info", "stopped", words, visits=visits, events=self._events, put_off=put_off)
 
 
 def counted(number: int, what: str) -> str:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from mxprobe.facts import EndpointFacts
@@ -20,6 +22,10 @@ from mxprobe.store.tables import JsonOf
 from mxprobe.terms import Endpoint
 
 Document = dict[str, Any]
+
+REMEMBERED = 1000
+"""Facts, and documents that are kept, whose content is remembered: as many as a service remembers endpoints, some 10 kB
+each."""
 
 _FACTS = JsonOf(EndpointFacts)
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -73,13 +79,26 @@ def certificates_of(document: Document) -> frozenset[str]:
 
 def changes(document: Document, kept: Document, endpoint: Endpoint) -> str:
     """In what a document differs from the one that is kept of those alike, found at this endpoint."""
-    before = {name: part[field] for part, field, name in _passing(_moved(kept, endpoint))}
-    found: dict[str, Any] = {}
-    for part, field, name in _passing(document):
-        if name not in _ALWAYS and part[field] != before[name]:
-            found[name] = _number(part[field]) if name in _MOMENTS else part[field]
-    first = [_number(document[_ALWAYS[0]]), *(document[name] for name in _ALWAYS[1:])]
-    return json.dumps([*first, found] if found else first, separators=(",", ":"))
+    return _changes(_values(document), _values(kept), endpoint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What the store has to know of facts; of many next-hops with the same servers it is worked out once."""
+
+    sha256: str
+    known: bool
+    certificates: frozenset[str]
+    passing: Mapping[str, Any]
+
+    def changes(self, kept: str, endpoint: Endpoint) -> str:
+        """As `changes`, where the text of a document is kept."""
+        return _changes(self.passing, _values_of(kept), endpoint)
+
+
+def content_of(facts: EndpointFacts) -> Content:
+    """What the store has to know of facts."""
+    return _content_of(_Itself(facts))
 
 
 def facts_of(kept: str, changed: str, endpoint: Endpoint) -> EndpointFacts:
@@ -94,6 +113,54 @@ def facts_of(kept: str, changed: str, endpoint: Endpoint) -> EndpointFacts:
             part[field] = known[name]
     facts: EndpointFacts = _FACTS.read(document)
     return facts
+
+
+class _Itself:
+    """Facts by which object they are: to compare all that they say would take longer than to work it out again."""
+
+    __slots__ = ("facts",)
+
+    def __init__(self, facts: EndpointFacts) -> None:
+        self.facts = facts
+
+    def __hash__(self) -> int:
+        return id(self.facts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and other.facts is self.facts
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _content_of(facts: _Itself) -> Content:
+    _, document = document_of(facts.facts)
+    return Content(
+        sha256=digest(document),
+        known=is_known(document),
+        certificates=certificates_of(document),
+        passing=_values(document),
+    )
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _values_of(text: str) -> dict[str, Any]:
+    return _values(json.loads(text))
+
+
+def _values(document: Document) -> dict[str, Any]:
+    """The values that pass, by their names in a line of changes."""
+    return {name: part[field] for part, field, name in _passing(document)}
+
+
+def _changes(values: Mapping[str, Any], kept: Mapping[str, Any], endpoint: Endpoint) -> str:
+    moved = {_PASSING[field]: getattr(endpoint, field) for field in _OF_THE_ENDPOINT if _PASSING[field] in kept}
+    before = {**kept, **moved}
+    found = {
+        name: _number(value) if name in _MOMENTS else value
+        for name, value in values.items()
+        if name not in _ALWAYS and value != before[name]
+    }
+    first = [_number(values[_ALWAYS[0]]), *(values[name] for name in _ALWAYS[1:])]
+    return json.dumps([*first, found] if found else first, separators=(",", ":"))
 
 
 def _passing(document: Document) -> Iterator[tuple[Document, str, str]]:

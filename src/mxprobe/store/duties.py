@@ -12,14 +12,30 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Row,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from mxprobe.store import tables, writing
-from mxprobe.store.outbox import Outbox, add_deliveries
+from mxprobe.store.handing_out import HandingOut
+from mxprobe.store.outbox import add_deliveries
 from mxprobe.store.work import KeptEvent, NewDelivery, TargetResult, Work
 
 
-class Duties(Outbox):
+class Duties(HandingOut):
     """The part of the store that a service needs beside scans."""
 
     async def save_target(
@@ -48,7 +64,7 @@ class Duties(Outbox):
             )
             route_id = writing.route_id(connection, result.route, tuple(each.endpoint for each in result.endpoints))
             row = {"scan_id": scan_id, "position": 0, "next_hop": result.next_hop, "route_id": route_id}
-            connection.execute(insert(tables.target), [row])
+            connection.execute(_TARGET, row)
             for each in sorted(result.endpoints, key=lambda probed: probed.endpoint):
                 if each.facts is not None:
                     writing.add_probe(connection, scan_id, each.endpoint, each.facts, each.certificates)
@@ -62,8 +78,8 @@ class Duties(Outbox):
 
     async def memory_of(self, next_hop: str) -> Mapping[str, Any] | None:
         """What was last remembered of a next-hop."""
-        wanted = select(tables.memory.c.document).where(tables.memory.c.next_hop == next_hop)
-        return await self._database.transact(lambda connection: connection.execute(wanted).scalar_one_or_none())
+        key = {"key": next_hop}
+        return await self._database.transact(lambda connection: connection.execute(_MEMORY, key).scalar_one_or_none())
 
     async def add_events(self, events: Iterable[KeptEvent], *, deliveries: Iterable[NewDelivery] = ()) -> None:
         """Keep events that follow from something else than a look at their next-hop, and who is to be told of them."""
@@ -107,13 +123,11 @@ class Duties(Outbox):
 
         await self._database.transact(work)
 
-    async def planned(self, group: str) -> dict[str, datetime]:
-        """When each next-hop of a group is due."""
+    async def planned(self, group: str, next_hops: Iterable[str] | None = None) -> dict[str, datetime]:
+        """When each next-hop of a group is due, or each of these."""
         table = tables.due
         wanted = select(table.c.next_hop, table.c.due_at).where(table.c.group == group).order_by(table.c.next_hop)
-        return await self._database.transact(
-            lambda connection: {row.next_hop: row.due_at for row in connection.execute(wanted)}
-        )
+        return {row.next_hop: row.due_at for row in await self._rows(wanted, next_hops)}
 
     async def claim(self, now: datetime, until: datetime, *, by: str, limit: int) -> tuple[Work, ...]:
         """Take what is due and nobody has, the longest due first, for oneself until a time."""
@@ -146,33 +160,32 @@ class Duties(Outbox):
         Whoever ended such work since has set another time, so that nothing is done twice, whatever clocks show. A lease
         that ends later than any could is one from before a clock was set back, and free.
         """
-        table = tables.due
         longest = now + 2 * (until - now)
-        free = or_(
-            table.c.lease_until.is_(None),
-            table.c.lease_until <= now,
-            table.c.lease_until > longest,
-            table.c.leased_by == by,
-        )
+        values = {"in": group, "now": now, "longest": longest, "by": by, "new": until}
 
         def work(connection: Connection) -> tuple[Work, ...]:
             taken = []
             for next_hop in sorted(due):
-                key = table.c.next_hop == next_hop, table.c.group == group, table.c.due_at == due[next_hop]
-                values = {"lease_until": until, "leased_by": by}
-                if connection.execute(update(table).where(*key, free).values(**values)).rowcount == 1:
+                if connection.execute(_TAKE, {**values, "of": next_hop, "at": due[next_hop]}).rowcount == 1:
                     found = Work(next_hop=next_hop, group=group, due_at=due[next_hop], leased_by=by, lease_until=until)
                     taken.append(found)
             return tuple(taken)
 
         return await self._database.transact(work)
 
-    async def leased(self, group: str) -> tuple[Work, ...]:
-        """The work of a group that somebody has, or had when he died."""
+    async def leased(self, group: str, next_hops: Iterable[str] | None = None) -> tuple[Work, ...]:
+        """The work of a group, or of these next-hops in it, that somebody has, or had when he died."""
         column = tables.due.c
         wanted = select(tables.due).where(column.group == group, column.lease_until.is_not(None))
+        return tuple(Work(**row._mapping) for row in await self._rows(wanted, next_hops))
+
+    async def _rows(self, wanted: Select[Any], next_hops: Iterable[str] | None) -> tuple[Row[Any], ...]:
+        """Rows of `due`, all or those of some next-hops."""
+        column = tables.due.c.next_hop
+        some = None if next_hops is None else tuple(writing.batches(dict.fromkeys(next_hops)))
+        parts = [wanted] if some is None else [wanted.where(column.in_(names)) for names in some]
         return await self._database.transact(
-            lambda connection: tuple(Work(**row) for row in connection.execute(wanted).mappings())
+            lambda connection: tuple(row for part in parts for row in connection.execute(part))
         )
 
     async def visited(self, next_hops: Iterable[str] | None = None) -> dict[str, datetime]:
@@ -194,14 +207,13 @@ class Duties(Outbox):
 
     async def renew(self, work: Work, until: datetime) -> Work | None:
         """Keep work for longer; None when somebody else has it by now."""
-        values = {"lease_until": until}
-        changed = await self._database.transact(lambda connection: _change(connection, work, values))
+        values = {"new": until}
+        changed = await self._database.transact(lambda connection: _change(connection, _RENEW, work, values))
         return replace(work, lease_until=until) if changed else None
 
     async def release(self, work: Work) -> bool:
         """Give work back, due as it was; False when it was somebody else's by now."""
-        values = {"lease_until": None, "leased_by": None}
-        return await self._database.transact(lambda connection: _change(connection, work, values))
+        return await self._database.transact(lambda connection: _change(connection, _RELEASE, work, {}))
 
     async def done(self, work: Work, next_due: datetime | None) -> bool:
         """End work without a result, due again at a time (None: never); False when it was somebody else's by now."""
@@ -216,31 +228,21 @@ class Duties(Outbox):
         return await self._database.transact(lambda connection: connection.execute(select(free_at)).scalar_one())
 
 
-def _held(work: Work) -> Any:
-    table = tables.due
-    return and_(
-        table.c.next_hop == work.next_hop,
-        table.c.group == work.group,
-        table.c.leased_by == work.leased_by,
-        table.c.lease_until == work.lease_until,
-    )
-
-
-def _change(connection: Connection, work: Work, values: Mapping[str, Any]) -> bool:
-    return connection.execute(update(tables.due).where(_held(work)).values(**values)).rowcount == 1
+def _change(connection: Connection, statement: Update | Delete, work: Work, values: Mapping[str, Any]) -> bool:
+    held = {"of": work.next_hop, "in": work.group, "by": work.leased_by, "until": work.lease_until}
+    return connection.execute(statement, {**held, **values}).rowcount == 1
 
 
 def _end(connection: Connection, work: Work, next_due: datetime | None) -> bool:
     if next_due is None:
-        return connection.execute(delete(tables.due).where(_held(work))).rowcount == 1
-    return _change(connection, work, {"due_at": next_due, "lease_until": None, "leased_by": None})
+        return _change(connection, _NEVER_AGAIN, work, {})
+    return _change(connection, _AGAIN, work, {"next": next_due})
 
 
 def _remember(connection: Connection, next_hop: str, memory: Mapping[str, Any]) -> None:
-    table = tables.memory
-    values = {"document": dict(memory)}
-    if not connection.execute(update(table).where(table.c.next_hop == next_hop).values(**values)).rowcount:
-        connection.execute(insert(table), [{"next_hop": next_hop, **values}])
+    document = dict(memory)
+    if not connection.execute(_REMEMBER, {"key": next_hop, "what": document}).rowcount:
+        connection.execute(_FIRST_MEMORY, {"next_hop": next_hop, "document": document})
 
 
 def _add_events(connection: Connection, events: tuple[KeptEvent, ...]) -> None:
@@ -250,3 +252,37 @@ def _add_events(connection: Connection, events: tuple[KeptEvent, ...]) -> None:
         row["evidence"] = dict(row["evidence"])
     if rows:
         connection.execute(insert(tables.event), rows)
+
+
+# Statements of which every visit needs some, made once: to make one takes as long as to run it.
+_DUE = tables.due.c
+_MINE = and_(
+    _DUE.next_hop == bindparam("of"),
+    _DUE.group == bindparam("in"),
+    _DUE.leased_by == bindparam("by"),
+    _DUE.lease_until == bindparam("until"),
+)
+_FREE: dict[str, None] = {"lease_until": None, "leased_by": None}
+_RENEW = update(tables.due).where(_MINE).values(lease_until=bindparam("new"))
+_RELEASE = update(tables.due).where(_MINE).values(**_FREE)
+_AGAIN = update(tables.due).where(_MINE).values(due_at=bindparam("next"), **_FREE)
+_NEVER_AGAIN = delete(tables.due).where(_MINE)
+_TAKE = (
+    update(tables.due)
+    .where(
+        _DUE.next_hop == bindparam("of"),
+        _DUE.group == bindparam("in"),
+        _DUE.due_at == bindparam("at"),
+        or_(
+            _DUE.lease_until.is_(None),
+            _DUE.lease_until <= bindparam("now"),
+            _DUE.lease_until > bindparam("longest"),
+            _DUE.leased_by == bindparam("by"),
+        ),
+    )
+    .values(lease_until=bindparam("new"), leased_by=bindparam("by"))
+)
+_TARGET = insert(tables.target)
+_MEMORY = select(tables.memory.c.document).where(tables.memory.c.next_hop == bindparam("key"))
+_REMEMBER = update(tables.memory).where(tables.memory.c.next_hop == bindparam("key")).values(document=bindparam("what"))
+_FIRST_MEMORY = insert(tables.memory)

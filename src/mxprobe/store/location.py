@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from mxprobe.errors import StoreError
 
@@ -51,8 +51,26 @@ def is_postgresql(url: str) -> bool:
     return True
 
 
+def with_password(url: str, password: str) -> str:
+    """The URL of a database on a PostgreSQL server, with the password that goes with it.
+
+    Raises:
+        ValueError: it is of none, or has a password of its own.
+    """
+    if not is_postgresql(url):
+        raise ValueError("only a database on a PostgreSQL server has a password")
+    parts = urlsplit(url)
+    if parts.password is not None or "password" in dict(parse_qsl(parts.query, keep_blank_values=True)):
+        raise ValueError("store.url has a password too")
+    user, at, host = parts.netloc.rpartition("@")
+    if at:
+        return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
+    # Without a user, who then is the one of libpq, the place before the @ is none for a password.
+    return f"{url}{'&' if '?' in url else '?'}password={quote(password, safe='')}"
+
+
 def without_password(url: str) -> str:
     """The URL as it may be shown: a password in it is not."""
-    # Up to the last @, because a password may have been written with one in it.
-    shown = re.sub(r"\A([A-Za-z+0-9.]+://[^:/@?#]*):[^?#]*@", r"\1:***@", url)
+    # Up to the last @ of all, because a password may have been written with an @, /, ? or # in it.
+    shown = re.sub(r"\A([A-Za-z+0-9.]+://[^:/@?#]*):.*@", r"\1:***@", url, flags=re.DOTALL)
     return re.sub(r"([?&]password=)[^&#]*", r"\1***", shown)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,19 +17,16 @@ from alembic.script import ScriptDirectory
 from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mxprobe.errors import EmptyDatabase, NewerDatabase, StoreError
 from mxprobe.store.location import is_postgresql
 from mxprobe.store.sqlite import Sqlite
+from mxprobe.store.transactions import Transactions
 
 if TYPE_CHECKING:
     from mxprobe.store.postgresql import Postgresql
 
 T = TypeVar("T")
-
-TRIES = 10
-"""How often a transaction that loses a race with others is run before that is an error."""
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -37,11 +34,10 @@ _MIGRATIONS = Path(__file__).with_name("migrations")
 class Database:
     """A database of the right schema, and the one way to it: a function that runs in a transaction of its own."""
 
-    def __init__(self, kind: Sqlite | Postgresql, engine: AsyncEngine) -> None:
+    def __init__(self, kind: Sqlite | Postgresql, transactions: Transactions) -> None:
         self.url = kind.shown
         self._kind = kind
-        self._engine = engine
-        self._turn = asyncio.Lock() if kind.one_at_a_time else nullcontext()
+        self._transactions = transactions
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction; when this returns, it is committed. It may be run more than once, when
@@ -52,22 +48,8 @@ class Database:
         Raises:
             StoreError: the database did not do it; nothing of `work` has been kept.
         """
-        return await _to_its_end(self._transact(work))
-
-    async def _transact(self, work: Callable[[Connection], T]) -> T:
-        async with self._turn:
-            with _in_one_line(self._kind):
-                for _ in range(TRIES - 1):
-                    try:
-                        return await self._once(work)
-                    except DBAPIError as error:
-                        if error.orig is None or not self._kind.is_passing(error.orig):
-                            raise
-                return await self._once(work)
-
-    async def _once(self, work: Callable[[Connection], T]) -> T:
-        async with self._engine.begin() as connection:
-            return await connection.run_sync(work)
+        with _in_one_line(self._kind):
+            return await _to_its_end(self._transactions.run(work))
 
 
 @asynccontextmanager
@@ -76,11 +58,11 @@ async def opened(url: str, *, read_only: bool) -> AsyncIterator[Database]:
     kind = _kind(url, read_only=read_only)
     with _in_one_line(kind):
         await _to_its_end(asyncio.to_thread(_make_ready, kind, read_only=read_only))
-    engine = kind.engine()
+    transactions = kind.transactions()
     try:
-        yield Database(kind, engine)
+        yield Database(kind, transactions)
     finally:
-        await _to_its_end(engine.dispose())
+        await _to_its_end(transactions.close())
 
 
 def _kind(url: str, *, read_only: bool) -> Sqlite | Postgresql:
@@ -96,8 +78,8 @@ def _kind(url: str, *, read_only: bool) -> Sqlite | Postgresql:
 def _make_ready(kind: Sqlite | Postgresql, *, read_only: bool) -> None:
     """See that the database can be opened, and when it is to be written, that it has the newest schema.
 
-    Done in one go in a thread of its own: Alembic knows nothing of asyncio, and when aiosqlite cannot open a file,
-    its thread may outlive the event loop and complain on stderr.
+    Done in one go in a thread of its own: Alembic knows nothing of asyncio, and what it has to say
+    of a file is better known before anything else begins.
     """
     url = kind.shown
     if kind.exists():

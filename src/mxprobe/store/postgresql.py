@@ -15,10 +15,11 @@ from typing import Any
 import psycopg
 from sqlalchemy import URL, Connection, NullPool, create_engine, func, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from mxprobe.errors import StoreError
 from mxprobe.store.location import ALLOWED_URL, without_password
+from mxprobe.store.transactions import SideBySide
 
 CONNECT_SECONDS = 10
 """How long the server may take to answer, unless the URL says otherwise (``?connect_timeout=``)."""
@@ -34,8 +35,6 @@ _PASSING = frozenset({"40001", "40P01", "23505", "23503"})
 
 class Postgresql:
     """How a database on a PostgreSQL server is reached."""
-
-    one_at_a_time = False
 
     def __init__(self, url: str, *, read_only: bool) -> None:
         self.shown = without_password(url)
@@ -69,23 +68,32 @@ class Postgresql:
         names = inspect(connection).get_table_names()
         return [name for name in names if not name.startswith("procrastinate_")]
 
-    def engine(self) -> AsyncEngine:
-        """The engine for all transactions to come. A connection that the server has closed is replaced."""
-        return create_async_engine(
+    def transactions(self) -> SideBySide:
+        """All transactions to come. A connection that the server has closed is replaced."""
+        engine = create_async_engine(
             self._url,
             pool_size=CONNECTIONS,
             max_overflow=0,
             pool_pre_ping=True,
             **_options(read_only=self._read_only),
         )
+        return SideBySide(engine, is_passing)
 
-    def is_passing(self, error: BaseException) -> bool:
-        """Whether the same transaction may do better in a moment."""
-        return isinstance(error, psycopg.Error) and error.sqlstate in _PASSING
+    def arguments(self) -> dict[str, Any]:
+        """What psycopg needs to connect, for what goes past SQLAlchemy."""
+        _, arguments = self._url.get_dialect()().create_connect_args(self._url)
+        return dict(arguments)
 
     def words(self, error: BaseException) -> str:
         """What an error of the database says in one line."""
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and not self._read_only:
+            return "the server takes no writes now: it is a standby, or was made read-only"
         return error_words(error)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same transaction may do better in a moment."""
+    return isinstance(error, psycopg.Error) and error.sqlstate in _PASSING
 
 
 def error_words(error: BaseException) -> str:

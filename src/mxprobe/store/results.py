@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import Connection, insert, literal, select, tuple_, update
+from sqlalchemy import Connection, bindparam, insert, literal, select, tuple_, update
 
 from mxprobe.facts import EndpointFacts, Report
 from mxprobe.routing.route import Route
@@ -154,6 +154,29 @@ class Store(Duties):
 
         return await self._database.transact(work)
 
+    async def last_known(self, endpoint: Endpoint, at_most: int) -> tuple[EndpointFacts, ...]:
+        """What was found at an endpoint, newest first, back to the first that says anything of a sweep, whether it was
+        made or confirmed then.
+
+        `at_most` so many are looked at. What several next-hops have in common was found once, and counts once.
+        """
+        key = {"service": endpoint.service, "host": endpoint.host, "address": endpoint.address, "port": endpoint.port}
+
+        def work(connection: Connection) -> tuple[EndpointFacts, ...]:
+            found: list[EndpointFacts] = []
+            before, changes = _NO_SCAN_YET, ""
+            while len(found) < at_most:
+                row = connection.execute(_NEWEST, {**key, "before": before, "other": changes}).one_or_none()
+                if row is None:
+                    break
+                found.append(reading.facts_of(row))
+                if found[-1].sweep is not None:
+                    break
+                before, changes = row.scan_id, row.changes
+            return tuple(found)
+
+        return await self._database.transact(work)
+
     async def report_of(self, scan: Scan) -> Report | None:
         """What one scan has found so far, in the order of its targets; None before its first route is known."""
         column = tables.target.c
@@ -260,3 +283,17 @@ class Store(Duties):
             return connection.execute(select(der.c.der).where(der.c.sha256 == sha256)).scalar_one_or_none()
 
         return await self._database.transact(work)
+
+
+_NO_SCAN_YET = (1 << 63) - 1
+"""More than the number of any scan."""
+
+# Of many rows of one observation, by one next-hop each, the database gives the first.
+_NEWEST = (
+    reading.probes()
+    .add_columns(tables.probe.c.scan_id)
+    .where(*(tables.endpoint.c[name] == bindparam(name) for name in ("service", "host", "address", "port")))
+    .where(tables.probe.c.scan_id < bindparam("before"), tables.probe.c.changes != bindparam("other"))
+    .order_by(tables.probe.c.scan_id.desc())
+    .limit(1)
+)

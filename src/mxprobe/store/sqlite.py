@@ -18,10 +18,11 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from mxprobe.errors import EmptyDatabase, StoreError
 from mxprobe.store.location import sqlite_path
+from mxprobe.store.same_file import stay_with_the_file
+from mxprobe.store.transactions import OneAfterTheOther
 
 BUSY_SECONDS = 30.0
 """How long to wait for another process's transaction; ours take milliseconds."""
@@ -29,8 +30,6 @@ BUSY_SECONDS = 30.0
 
 class Sqlite:
     """How a SQLite file is reached."""
-
-    one_at_a_time = True
 
     def __init__(self, url: str, *, read_only: bool) -> None:
         self.shown = url
@@ -66,16 +65,13 @@ class Sqlite:
         """Tables that are there although nothing says that the database is ours."""
         return inspect(connection).get_table_names()
 
-    def engine(self) -> AsyncEngine:
-        """The engine for all transactions to come."""
-        location = _location(self._path, "aiosqlite", read_only=self._read_only)
-        engine = create_async_engine(location, pool_size=1, max_overflow=0)
-        _take_transactions_over(engine.sync_engine, read_only=self._read_only)
-        return engine
-
-    def is_passing(self, error: BaseException) -> bool:
-        """Whether the same transaction may do better in a moment; waiting for others is SQLite's own affair."""
-        return False
+    def transactions(self) -> OneAfterTheOther:
+        """All transactions to come."""
+        location = _location(self._path, "pysqlite", read_only=self._read_only)
+        engine = create_engine(location, pool_size=1, max_overflow=0)
+        stay_with_the_file(engine, self._path, self.shown)
+        _take_transactions_over(engine, read_only=self._read_only)
+        return OneAfterTheOther(engine)
 
     def words(self, error: BaseException) -> str:
         """What an error of the database says, and where that is terse, what it means."""

@@ -5,6 +5,7 @@
              └── endpoint
     event · memory · due                                          (what a service remembers, by next-hop)
     delivery                                                      (what is to be told to whom)
+    budget · budget_place                                         (what processes share of addresses and providers)
 
 What does not change from scan to scan is there once, under the SHA-256 of what it says: routes, facts, certificates
 (DER). So an endpoint that has not changed costs a scan one short row of `probe`, whichever targets lead to it. That
@@ -28,6 +29,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -265,4 +267,23 @@ delivery = Table(
     Column("leased_by", Text),
     Index(None, "alert", "done_at", "next_at"),
     Index(None, "done_at"),
+)
+
+budget = Table(
+    "budget",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("level", Double),
+    Column("at", Double, nullable=False),
+)
+
+budget_place = Table(
+    "budget_place",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, primary_key=True),
+    Column("used", Integer, nullable=False),
+    Column("seen", Double, nullable=False),
+    Column("waits_since", Double),
+    Column("asked", Double),
 )

@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Insert, Table, func, insert, select
+from sqlalchemy import Connection, Insert, Table, bindparam, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mxprobe.facts import EndpointFacts
@@ -24,13 +25,6 @@ AT_ONCE = 400
 
 _ROUTE = tables.JsonOf(Route)
 _RETENTION_LOCK = 0x6D78707270756E65
-
-
-def new_id(connection: Connection, statement: Insert) -> int:
-    """Insert one row; the number that the database gave it."""
-    (id,) = connection.execute(statement).inserted_primary_key or (None,)
-    assert isinstance(id, int), "every table with a new id has an integer key"
-    return id
 
 
 def batches(keys: Iterable[K]) -> Iterator[tuple[K, ...]]:
@@ -51,23 +45,19 @@ def against_retention(connection: Connection, *, removes: bool = False) -> None:
 def add_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert the rows whose key is not there yet, also when somebody else inserts it at this moment."""
     if rows:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+        connection.execute(_insert_new(table, connection.dialect.name), rows)
 
 
 def route_id(connection: Connection, route: Route, endpoints: tuple[Endpoint, ...]) -> int:
     """The row of a route that leads to these endpoints, in order; made where there is none yet."""
-    document = json.dumps([_ROUTE.text(route), [astuple(each) for each in endpoints]])
-    sha256 = hashlib.sha256(document.encode()).hexdigest()
-    table = tables.route
-    wanted = select(table.c.id).where(table.c.sha256 == sha256)
-    found = connection.execute(wanted).scalar_one_or_none()
+    sha256 = _route_digest(route, endpoints)
+    found = connection.execute(_ROUTE_ID, {"sha256": sha256}).scalar_one_or_none()
     if found is not None:
         return int(found)
     ids = endpoint_ids(connection, endpoints)
     known = route.error is None or not route.error.temporary
-    add_new(connection, table, [{"sha256": sha256, "known": known, "document": route}])
-    id = int(connection.execute(wanted).scalar_one())
+    add_new(connection, tables.route, [{"sha256": sha256, "known": known, "document": route}])
+    id = int(connection.execute(_ROUTE_ID, {"sha256": sha256}).scalar_one())
     rows = [{"route_id": id, "endpoint_id": ids[each], "position": n} for n, each in enumerate(endpoints)]
     add_new(connection, tables.route_endpoint, rows)
     return id
@@ -77,14 +67,12 @@ def endpoint_ids(connection: Connection, endpoints: Iterable[Endpoint]) -> dict[
     """The rows of endpoints, made where there are none yet, in an order that all writers keep: none waits for another
     that waits for it."""
     found: dict[Endpoint, int] = {}
-    column = tables.endpoint.c
     for endpoint in sorted(set(endpoints)):
         names = {"host": endpoint.host, "address": endpoint.address, "port": endpoint.port, "service": endpoint.service}
-        wanted = select(column.id).where(*(column[name] == value for name, value in names.items()))
-        id = connection.execute(wanted).scalar_one_or_none()
+        id = connection.execute(_ENDPOINT_ID, names).scalar_one_or_none()
         if id is None:
             add_new(connection, tables.endpoint, [names])
-            id = connection.execute(wanted).scalar_one()
+            id = connection.execute(_ENDPOINT_ID, names).scalar_one()
         found[endpoint] = int(id)
     return found
 
@@ -93,43 +81,64 @@ def add_probe(
     connection: Connection, scan_id: int, endpoint: Endpoint, facts: EndpointFacts, certificates: Mapping[str, bytes]
 ) -> None:
     """Keep what was seen at an endpoint; facts that the scan has for it already stay."""
-    text, document = content.document_of(facts)
-    sha256 = content.digest(document)
     (endpoint_id,) = endpoint_ids(connection, (endpoint,)).values()
-    table = tables.facts
-    wanted = select(table.c.id, table.c.document).where(table.c.sha256 == sha256)
-    kept = connection.execute(wanted).one_or_none()
+    found = content.content_of(facts)
+    kept = connection.execute(_FACTS, {"sha256": found.sha256}).one_or_none()
     if kept is None:
-        row = {"sha256": sha256, "known": content.is_known(document), "document": text}
-        add_new(connection, table, [row])
-        kept = connection.execute(wanted).one()
+        text, _ = content.document_of(facts)
+        add_new(connection, tables.facts, [{"sha256": found.sha256, "known": found.known, "document": text}])
+        kept = connection.execute(_FACTS, {"sha256": found.sha256}).one()
     row = {
         "scan_id": scan_id,
         "endpoint_id": endpoint_id,
         "facts_id": kept.id,
         "swept": facts.sweep in ("swept", "same-as"),
-        "changes": content.changes(document, json.loads(kept.document), endpoint),
+        "changes": found.changes(kept.document, endpoint),
     }
     add_new(connection, tables.probe, [row])
-    _add_certificates(connection, kept.id, content.certificates_of(document), certificates)
+    _add_certificates(connection, kept.id, found.certificates, certificates)
 
 
 def _add_certificates(
     connection: Connection, facts_id: int, named: frozenset[str], certificates: Mapping[str, bytes]
 ) -> None:
-    links, der = tables.facts_certificate, tables.certificate
-    linked = set(connection.execute(select(links.c.sha256).where(links.c.facts_id == facts_id)).scalars())
-    missing = sorted((named | certificates.keys()) - linked)
-    add_new(connection, links, [{"facts_id": facts_id, "sha256": each} for each in missing])
-    known = {
-        sha256
-        for some in batches(certificates)
-        for sha256 in connection.execute(select(der.c.sha256).where(der.c.sha256.in_(some))).scalars()
-    }
-    new = sorted(certificates.keys() - known)
-    add_new(connection, der, [{"sha256": each, "der": certificates[each]} for each in new])
+    linked = {row.linked: row.known for row in connection.execute(_CERTIFICATES, {"facts_id": facts_id})}
+    missing = sorted((named | certificates.keys()) - linked.keys())
+    add_new(connection, tables.facts_certificate, [{"facts_id": facts_id, "sha256": each} for each in missing])
+    new = sorted(each for each in certificates if linked.get(each) is None)
+    add_new(connection, tables.certificate, [{"sha256": each, "der": certificates[each]} for each in new])
+
+
+@cache
+def _insert_new(table: Table, dialect: str) -> Insert:
+    if dialect == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
+
+
+@lru_cache(maxsize=content.REMEMBERED)
+def _route_digest(route: Route, endpoints: tuple[Endpoint, ...]) -> str:
+    document = json.dumps([_ROUTE.text(route), [astuple(each) for each in endpoints]])
+    return hashlib.sha256(document.encode()).hexdigest()
+
+
+# Statements that every result needs, made once: to make one takes as long as to run it.
+_SCAN = insert(tables.scan)
+_ROUTE_ID = select(tables.route.c.id).where(tables.route.c.sha256 == bindparam("sha256"))
+_ENDPOINT_ID = select(tables.endpoint.c.id).where(
+    *(tables.endpoint.c[name] == bindparam(name) for name in ("host", "address", "port", "service"))
+)
+_FACTS = select(tables.facts.c.id, tables.facts.c.document).where(tables.facts.c.sha256 == bindparam("sha256"))
+_LINKS, _DER = tables.facts_certificate.c, tables.certificate.c
+_CERTIFICATES = (
+    select(_LINKS.sha256.label("linked"), _DER.sha256.label("known"))
+    .outerjoin_from(tables.facts_certificate, tables.certificate, _LINKS.sha256 == _DER.sha256)
+    .where(_LINKS.facts_id == bindparam("facts_id"))
+)
 
 
 def add_scan(connection: Connection, **values: Any) -> int:
     """A new row of `scan`."""
-    return new_id(connection, insert(tables.scan).values(**values))
+    (id,) = connection.execute(_SCAN, values).inserted_primary_key or (None,)
+    assert isinstance(id, int), "a scan has an integer key"
+    return id

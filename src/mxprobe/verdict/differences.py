@@ -126,10 +126,11 @@ def _mail(before: str, complete: bool, seen: Seen, value: str) -> Iterator[Diffe
         summary = "accepts no mail any more (null MX)"
         yield _difference("null-mx", "warning", before, seen, summary, "RFC 7505 §3", False)
     elif value == "no-domain":
-        yield _difference("domain-gone", "critical", before, seen, "the domain does not exist any more", ROUTE, False)
+        summary = f"there is no way to deliver mail any more: {seen.reason}"
+        yield _difference("domain-gone", "critical", before, seen, summary, ROUTE, False)
     else:
-        was = "had a null MX" if before == "null-mx" else "did not exist"
-        yield _difference("accepts-mail", "info", before, seen, f"accepts mail; the domain {was}", ROUTE, True)
+        was = "it had a null MX" if before == "null-mx" else "there was no way to deliver it"
+        yield _difference("accepts-mail", "info", before, seen, f"accepts mail again; {was}", ROUTE, True)
 
 
 def _exchanges(before: str, complete: bool, seen: Seen, value: str) -> Iterator[Difference]:

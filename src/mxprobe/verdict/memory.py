@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from mxprobe.facts import EvidenceValue
+from mxprobe.facts import EvidenceValue, Severity
 from mxprobe.verdict.departures import departed
 from mxprobe.verdict.differences import GOOD, Difference, differences, merged, weaker
 from mxprobe.verdict.events import Event, host_of
@@ -337,10 +337,12 @@ def _flapping(last: Difference, after: Remembered, settings: NoticeSettings) -> 
     """One event for all changes until it is stable; of an MX host it is the list that flaps."""
     aspect = Aspect(kind="mx") if last.aspect.kind == "mx" else last.aspect
     days = settings.flapping_window.days
-    harmless = not after.open and last.severity in ("info", "ok")
+    severity: Severity = "warning"
+    if last.severity == "critical" or (not after.open and last.severity != "warning"):
+        severity = last.severity
     return Difference(
         kind="flapping",
-        severity="info" if harmless else "warning",
+        severity=severity,
         aspect=aspect,
         before=last.before,
         after=last.after,

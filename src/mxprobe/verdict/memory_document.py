@@ -20,6 +20,7 @@ LONG_VALUE = 24
 
 _KEYS = {"version", "next_hop", "at", "lists", "known", "gone"}
 _RARE = ("complete", "doubtful", "unknown_since", "unknown_told", "open", "good", "changes", "flaps", "told")
+_USUAL = {name: getattr(Remembered(), name) for name in _RARE}
 _LAST_SECOND = 253402300799
 
 
@@ -75,9 +76,7 @@ def read_memory(document: Mapping[str, Any] | str) -> Memory:
 def _entry(remembered: Remembered, at: datetime | None, lists: dict[str, int]) -> list[Any]:
     entry: list[Any] = [_short(remembered.value, lists), _seconds(remembered.since)]
     rare = {
-        name: _plain(getattr(remembered, name), lists)
-        for name in _RARE
-        if getattr(remembered, name) != getattr(Remembered(), name)
+        name: _plain(value, lists) for name, usual in _USUAL.items() if (value := getattr(remembered, name)) != usual
     }
     if remembered.known_at != at or rare:
         entry.append(_seconds(remembered.known_at))

@@ -74,7 +74,7 @@ def test_targets_are_as_their_sections_say(tmp_path: Path) -> None:
         ('url_file = "two"', "alert[0].url_file: it has to have one line"),
         ('url = "webhook+https://h/"', "alert[0]: a webhook is signed with one secret"),
         ('url = "webhook+https://h/"\nsecret_file = "no"', "alert[0].secret_file: DIR/no cannot be read: No such file"),
-        ('url = "webhook+https://h/"\nsecret_env = "SHORT"', "alert[0].url: the secret has 3 bytes, and needs 16"),
+        ('url = "webhook+https://h/"\nsecret_env = "SHORT"', "alert[0].secret_env: the secret has 3 bytes (allowed: 16 or more)"),
         ('url_env = "HOOK"', "alert[0]: a webhook is signed with one secret"),
         ('url = "json://h"\nsecret_env = "LONG"', "alert[0]: a secret is for a webhook"),
         ('url_env = "JSON"\nsecret_env = "LONG"', "alert[0]: a secret is for a webhook"),
@@ -82,7 +82,7 @@ def test_targets_are_as_their_sections_say(tmp_path: Path) -> None:
         ('url = "json://h"\nseverity = "loud"', "alert[0].severity: found 'loud' (allowed: info, warning, critical)"),
         ('url = "json://h"\ndigest = "monday"', "alert[0].digest: 'monday' is no day and time"),
         ('url = "json://h"\ntemplate = "bad"', "alert[0].template: bad: line 2: there is no field {sumary} (allowed:"),
-        ('url = "json://h"\ntemplate = "latin"', "alert[0].template: line 2: not UTF-8"),
+        ('url = "json://h"\ntemplate = "latin"', "alert[0].template: latin: line 2: not UTF-8"),
         ('url = "json://h"\ncolour = 1', "alert[0].colour: unknown key (allowed: name, url, url_file"),
     ],
 )

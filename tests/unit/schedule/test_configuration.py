@@ -195,6 +195,10 @@ def test_the_example_at_the_top_of_the_repository_is_valid() -> None:
         ("[probe]\nresolver = 'ns.example'", "probes.toml: probe.resolver: not a name server: 'ns.example': "),
         ("[store]\nurl = 'mysql://x'", "probes.toml: store.url: found 'mysql://x' (allowed: sqlite:///FILE"),
         ("[store]\nurl = 'sqlite://'", "probes.toml: store.url: found 'sqlite://' (allowed: sqlite:///FILE"),
+        (
+            "[store]\nurl = 'postgresql://me@h/d'\npassword_file = 'none'",
+            "probes.toml: store.password_file: ",
+        ),
         # profiles
         (
             "[profiles.a]\nsuites = ['TLS_AES_128_GCM_SHA256']",
@@ -308,3 +312,29 @@ def test_groups_are_selected_by_name_in_the_order_of_the_file(tmp_path: Path) ->
         configuration.select_groups(("d",))
     with pytest.raises(InvalidSetting, match=r"probes\.toml: group: there is none, so there is nothing to scan"):
         read_configuration(written(tmp_path, "")).select_groups()
+
+
+def test_the_password_of_the_database_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s@cret\n")
+    (tmp_path / "probes.toml").write_text(PASSWORD_FILE)
+    assert read_configuration(tmp_path / "probes.toml").store_url == "postgresql://me:s%40cret@h/d"
+
+
+@pytest.mark.parametrize("password", [b"", b"\n", b"one\ntwo\n", b"a\0b", b"\xff", b"x" * 5000])
+def test_a_file_that_is_no_password_is_a_mistake_that_does_not_quote_it(tmp_path: Path, password: bytes) -> None:
+    (tmp_path / "password").write_bytes(password)
+    (line,) = mistakes(tmp_path, PASSWORD_FILE)
+    assert line.startswith("probes.toml: store.password_file: ")
+    assert "xxx" not in line
+    assert "two" not in line
+
+
+def test_a_password_is_for_a_url_that_takes_one(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret")
+    (line,) = mistakes(tmp_path, PASSWORD_FILE.replace("me@", "me:other@"))
+    assert line.startswith("probes.toml: store.password_file: store.url has a password too")
+    (line,) = mistakes(tmp_path, "[store]\npassword_file = 'password'")
+    assert line.startswith("probes.toml: store.password_file: only a database on a PostgreSQL server")
+
+
+PASSWORD_FILE = "[store]\nurl = 'postgresql://me@h/d'\npassword_file = 'password'\n"

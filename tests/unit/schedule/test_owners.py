@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from mxprobe.schedule import owners
 from mxprobe.schedule.owners import has_ended, owner
 
 
@@ -31,3 +35,18 @@ def test_of_processes_elsewhere_nothing_is_known() -> None:
         assert not has_ended("/".join(changed))
     for odd in ("", "worker 1", "////", "/".join([*parts[:2], "no number", *parts[3:]]), "/".join(parts[:4])):
         assert not has_ended(odd)
+
+
+def test_a_process_that_is_hidden_from_us_is_not_said_to_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # proc(5), hidepid, which is systemd's ProtectProc=invisible: of others' processes /proc has nothing.
+    name = owner()
+    hidden = tmp_path / "proc"
+    (hidden / "sys/kernel/random").mkdir(parents=True)
+    (hidden / "self/ns").mkdir(parents=True)
+    boot_id = "sys/kernel/random/boot_id"
+    (hidden / boot_id).write_bytes((Path("/proc") / boot_id).read_bytes())
+    (hidden / "self/ns/pid").symlink_to("/proc/self/ns/pid")
+    monkeypatch.setattr(owners, "_PROC", hidden)
+    assert not has_ended(name)

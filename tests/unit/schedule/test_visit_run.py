@@ -71,7 +71,7 @@ class Remembered:
             raise self.away
         return self.memories.get(next_hop)
 
-    async def since_sweep(self, endpoint: Endpoint, at_most: int) -> tuple[EndpointFacts, ...]:
+    async def last_known(self, endpoint: Endpoint, at_most: int) -> tuple[EndpointFacts, ...]:
         found = [
             each.facts
             for result in reversed(self.results)

@@ -229,6 +229,24 @@ def test_a_domain_that_does_not_exist_is_doubted_until_it_is_seen_again() -> Non
     assert [(each.value, each.doubtful) for each in found.values()] == [("no-domain", True)]
 
 
+@pytest.mark.parametrize("status", ["no-address", "nxdomain"])
+def test_a_domain_with_neither_an_mx_nor_an_address_takes_no_mail_and_is_its_own_mx_host_no_more(status: str) -> None:
+    bare = MxHost(name="a.test", canonical_name="a.test", preference=0, addresses=(), error=error(status))
+    found = seen(target(route=Route(kind="implicit-mx", hosts=(bare,))))
+    assert [(each.aspect.kind, each.value, each.doubtful) for each in found.values()] == [("mail", "no-domain", True)]
+
+
+def test_a_domain_without_an_mx_whose_addresses_are_not_known_is_not_told_to_take_no_mail() -> None:
+    silent = error("servfail", temporary=True)
+    host = MxHost(name="a.test", canonical_name="a.test", preference=0, addresses=(), error=silent)
+    found = seen(target(route=Route(kind="implicit-mx", hosts=(host,))))
+    assert {aspect.kind: each.value for aspect, each in found.items()} == {
+        "mail": None,
+        "mx": "0:a.test",
+        "addresses": None,
+    }
+
+
 def test_who_is_on_the_ignore_list_was_not_asked() -> None:
     assert seen(target(route=Route(kind="error", error=error("ignored")))) == {}
     ignored = MxHost(name=MX1, canonical_name=MX1, preference=10, addresses=(), error=error("ignored"))

@@ -295,6 +295,15 @@ def test_what_is_stable_at_what_was_told_last_has_recovered() -> None:
     assert events[-1].recovers == "flapping"
 
 
+def test_flapping_is_as_severe_as_the_change_that_it_stands_for() -> None:
+    _, gone = run(values(STARTTLS, "none", "works", "none", "works", "none"))
+    _, back = run(values(STARTTLS, "works", "none", "works", "none", "works"))
+    assert [(events[-1].kind, events[-1].severity) for events in (gone, back)] == [
+        ("flapping", "critical"),
+        ("flapping", "warning"),
+    ]
+
+
 def test_changes_that_are_far_apart_do_not_flap() -> None:
     _, events = run(values(STARTTLS, *["works", "none"] * 5), step=6 * DAY)
     assert "flapping" not in {event.kind for event in events}
