@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mxprobe.cli.check_live import check_live
-from mxprobe.cli.check_request import Request
+from mxprobe.cli.checking.live import check_live
+from mxprobe.cli.checking.request import Request
 from mxprobe.cli.probing_options import ProbingOptions
 from mxprobe.mta.senders import senders
 from mxprobe.report.check_document import check_json

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mxprobe.cli.check_command import check
+from mxprobe.cli.checking.command import check
 from mxprobe.cli.option_types import (
     AllowPrivate,
     CaFile,

@@ -183,7 +183,10 @@ class Worlds:
         prober = Prober(settings_of(configuration), None, limits_of=self._prober)
         self._prober = prober
         lookout = Lookout(
-            partial(look_around, prober), lambda: [visit.next_hop for visit in visits().values()], self._clock
+            partial(look_around, prober),
+            lambda: [visit.next_hop for visit in visits().values()],
+            self._clock,
+            ask_names=partial(look_around, prober, names_only=True),
         )
         asked = json.dumps(asdict(configuration.probe), sort_keys=True)
         visitor = Visitor(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mxprobe.cli import options
-from mxprobe.cli.baselines import baseline_of_file, baseline_of_store
-from mxprobe.cli.conditions import conditions, known_senders
+from mxprobe.cli.checking.baselines import baseline_of_file, baseline_of_store
+from mxprobe.cli.checking.conditions import conditions, known_senders
 from mxprobe.cli.every_certificate import ONE_KIND, without_them
 from mxprobe.cli.probe import probe_all
 from mxprobe.cli.probing_options import probe_settings, settings_over
@@ -30,7 +30,7 @@ from mxprobe.verdict.checks import Check, CheckReport
 from mxprobe.verdict.gate import Conditions, gate_checks
 
 if TYPE_CHECKING:
-    from mxprobe.cli.check_request import Request
+    from mxprobe.cli.checking.request import Request
 
 
 _Asked = tuple[tuple[Group | None, Conditions], ...]

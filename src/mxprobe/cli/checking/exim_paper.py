@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mxprobe.cli.conditions import conditions
-from mxprobe.cli.paper import (
+from mxprobe.cli.checking.conditions import conditions
+from mxprobe.cli.checking.paper import (
     Shown,
     Start,
     chains_named,
@@ -19,7 +19,7 @@ from mxprobe.cli.paper import (
     target_of,
     with_answers,
 )
-from mxprobe.cli.postfix_files import place_said
+from mxprobe.cli.checking.postfix_files import place_said
 from mxprobe.errors import InvalidSetting
 from mxprobe.mta.exim.configuration import read_exim
 from mxprobe.mta.exim.server import (
@@ -37,7 +37,7 @@ from mxprobe.verdict.gate import gate_checks
 from mxprobe.verdict.paper_checks import Blame, Places, placed, version_checks
 
 if TYPE_CHECKING:
-    from mxprobe.cli.check_request import Request
+    from mxprobe.cli.checking.request import Request
     from mxprobe.facts import Severity
     from mxprobe.mta.exim.configuration import Configuration
     from mxprobe.mta.exim.lines import Library

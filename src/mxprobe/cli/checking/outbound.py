@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mxprobe.cli.check_paper import remarks
-from mxprobe.cli.outbound_demands import Demands
-from mxprobe.cli.postfix_files import postfix_on_paper
-from mxprobe.cli.shared_work import ALL, Share, in_shares
+from mxprobe.cli.checking.outbound_demands import Demands
+from mxprobe.cli.checking.postfix_files import postfix_on_paper
+from mxprobe.cli.checking.postfix_paper import remarks
+from mxprobe.cli.checking.shared_work import ALL, Share, in_shares
 from mxprobe.errors import InvalidSetting, StoreError
 from mxprobe.store.location import is_postgresql, sqlite_path, without_password
 from mxprobe.store.partners import listed, partners
@@ -21,7 +21,7 @@ from mxprobe.verdict.outbound import Delivery, Partner, Simulations, delivery, p
 from mxprobe.verdict.outbound_checks import partner_check, summary_check
 
 if TYPE_CHECKING:
-    from mxprobe.cli.check_request import Request
+    from mxprobe.cli.checking.request import Request
 
 CLEAR_TEXT_WAITS_SINCE = (3, 0, 0)
 """Since when mail has to be in the queue for `minimal_backoff_time` before a failed handshake leads to clear text

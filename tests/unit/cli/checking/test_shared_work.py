@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from mxprobe.cli import shared_work
-from mxprobe.cli.shared_work import ALL, Share, in_shares
+from mxprobe.cli.checking import shared_work
+from mxprobe.cli.checking.shared_work import ALL, Share, in_shares
 
 NUMBERS = range(7)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from mxprobe.cli.postfix_files import PostfixOnPaper, TableFiles, check_place, place_said
+from mxprobe.cli.checking.postfix_files import PostfixOnPaper, TableFiles, check_place, place_said
 from mxprobe.mta.openssl import PROTOCOLS_OF
 from mxprobe.mta.postfix.client import client_level, client_profile, has_dnssec
 from mxprobe.mta.postfix.configuration import Place as PostfixPlace

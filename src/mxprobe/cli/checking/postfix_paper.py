@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mxprobe.cli.conditions import conditions
-from mxprobe.cli.paper import (
+from mxprobe.cli.checking.conditions import conditions
+from mxprobe.cli.checking.paper import (
     Shown,
     Start,
     chains_named,
@@ -18,7 +18,7 @@ from mxprobe.cli.paper import (
     target_of,
     with_answers,
 )
-from mxprobe.cli.postfix_files import (
+from mxprobe.cli.checking.postfix_files import (
     MAX_FILE,
     PostfixOnPaper,
     check_place,
@@ -39,7 +39,7 @@ from mxprobe.verdict.paper_checks import Blame, Places, mandatory_check, placed,
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mxprobe.cli.check_request import Request
+    from mxprobe.cli.checking.request import Request
     from mxprobe.facts import Target
     from mxprobe.mta.postfix.configuration import Configuration
     from mxprobe.verdict.gate import Conditions

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mxprobe.cli.conditions import sender_profiles
-from mxprobe.cli.postfix_files import certificate_chains
+from mxprobe.cli.checking.conditions import sender_profiles
+from mxprobe.cli.checking.postfix_files import certificate_chains
 from mxprobe.errors import InvalidSetting
 from mxprobe.tls.signing_keys import kind_of_key
 from mxprobe.trust.certificate import Certificate, fingerprint, read_certificate
@@ -17,7 +17,7 @@ from mxprobe.verdict.paper import target_on_paper
 from mxprobe.verdict.paper_checks import Blame, Places, placed
 
 if TYPE_CHECKING:
-    from mxprobe.cli.check_request import Request
+    from mxprobe.cli.checking.request import Request
     from mxprobe.facts import Target
     from mxprobe.mta.profile import NoTls, ServerProfile
     from mxprobe.terms import CertificateKind
@@ -202,7 +202,7 @@ def _baseline(request: Request, target: Target) -> tuple[Baseline | None, int]:
     """What is compared with, and how many connections that took."""
     if request.baseline is None and request.baseline_store is None and request.baseline_live is None:
         return None, 0
-    from mxprobe.cli.baselines import baseline_of_file, baseline_of_store
+    from mxprobe.cli.checking.baselines import baseline_of_file, baseline_of_store
     from mxprobe.terms import parse_next_hop
 
     if request.baseline is not None:

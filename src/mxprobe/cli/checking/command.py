@@ -118,8 +118,8 @@ def check(
     deadline: Deadline = 300.0,
 ) -> None:
     """Check our own side before a change goes live: servers, or a configuration on paper."""
-    from mxprobe.cli.check import check as run
-    from mxprobe.cli.check_request import Request
+    from mxprobe.cli.checking.gate import check as run
+    from mxprobe.cli.checking.request import Request
     from mxprobe.cli.probing_options import ProbingOptions
 
     request = Request(

@@ -13,7 +13,7 @@ from mxprobe.errors import InvalidSetting
 from mxprobe.verdict.checks import CheckReport, outcome_of
 
 if TYPE_CHECKING:
-    from mxprobe.cli.check_request import Request
+    from mxprobe.cli.checking.request import Request
 
 CheckFormat = Literal["text", "json", "junit", "sarif", "github"]
 CHECK_FORMATS: tuple[CheckFormat, ...] = get_args(CheckFormat)
@@ -140,18 +140,18 @@ def _only(given: Mapping[str, object], problem: str) -> None:
 
 def _run(request: Request) -> CheckReport:
     if request.outbound:
-        from mxprobe.cli.check_outbound import check_outbound
+        from mxprobe.cli.checking.outbound import check_outbound
 
         return check_outbound(request)
     if request.exim is not None:
-        from mxprobe.cli.check_exim import check_exim
+        from mxprobe.cli.checking.exim_paper import check_exim
 
         return check_exim(request)
     if request.main_cf is not None or request.postconf is not None:
-        from mxprobe.cli.check_paper import check_paper
+        from mxprobe.cli.checking.postfix_paper import check_paper
 
         return check_paper(request)
-    from mxprobe.cli.check_live import check_live
+    from mxprobe.cli.checking.live import check_live
 
     return check_live(request)
 

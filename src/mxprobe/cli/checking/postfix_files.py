@@ -31,7 +31,7 @@ from mxprobe.tls.openssl_catalogue import GENERATIONS, Generation, generation
 from mxprobe.verdict import checks
 
 if TYPE_CHECKING:
-    from mxprobe.cli.check_request import Request
+    from mxprobe.cli.checking.request import Request
 
 MAX_FILE = 4_000_000
 """Bytes of a file that are read: a main.cf has some ten thousand, a chain too. A device or a log would be endless."""

@@ -1,0 +1,1 @@
+"""`mxprobe check`: the gate before a change, at live servers and on paper."""
