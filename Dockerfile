@@ -1,4 +1,4 @@
-# mxprobe for scans and probes, without the tools that build it.
+# mxprobe: the service, its workers, and one-shot commands, without the tools that build it (docs/install.md).
 #
 #   docker build -t mxprobe .
 #   docker run --rm mxprobe probe example.com
@@ -13,7 +13,9 @@ WORKDIR /src
 RUN python -m venv --without-pip /opt/mxprobe
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
-RUN pip --python /opt/mxprobe/bin/python install --no-cache-dir --disable-pip-version-check '.[fast,store]'
+# tzdata is for the time zones of quiet hours, where the base image has none.
+ARG EXTRAS=fast,store,postgresql,worker,alerts,metrics
+RUN pip --python /opt/mxprobe/bin/python install --no-cache-dir --disable-pip-version-check ".[${EXTRAS}]" tzdata
 
 FROM python:${PYTHON_VERSION}-slim
 ARG VERSION=0.1.0
@@ -31,5 +33,7 @@ COPY --from=build /opt/mxprobe /opt/mxprobe
 ENV PATH=/opt/mxprobe/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 WORKDIR /data
+# For `run`, with `service.metrics = "127.0.0.1:9119"`. A command that is over in seconds ends before it is asked.
+HEALTHCHECK --interval=1m --timeout=10s --start-period=2m --retries=3 CMD ["mxprobe", "health"]
 ENTRYPOINT ["mxprobe"]
 CMD ["--help"]
