@@ -43,8 +43,10 @@ class Done:
 
 
 def command(*arguments: str | Path) -> list[str]:
-    """The command with these arguments, for those who start it themselves. Warnings are errors."""
-    return [sys.executable, "-W", "error", "-m", "mxprobe", *(str(argument) for argument in arguments)]
+    """The command with these arguments, for those who start it themselves. Warnings are errors, but for one that
+    apprise is not to blame for: it imports what Python has."""
+    warnings = ("-W", "error", "-W", "ignore:'imghdr' is deprecated:DeprecationWarning")
+    return [sys.executable, *warnings, "-m", "mxprobe", *(str(argument) for argument in arguments)]
 
 
 def mxprobe(*arguments: str | Path) -> Done:

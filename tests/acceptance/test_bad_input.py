@@ -392,7 +392,7 @@ def test_no_way_to_a_server_is_unknown_and_not_a_mistake(address: str) -> None:
         (["demo"], "sqlalchemy", "pip install 'mxprobe[demo]'"),
         (["scan"], "sqlalchemy", "pip install 'mxprobe[store]'"),
         (["scan"], "alembic", "pip install 'mxprobe[store]'"),
-        (["show"], "aiosqlite", "pip install 'mxprobe[store]'"),
+        (["show"], "alembic", "pip install 'mxprobe[store]'"),
     ],
 )
 def test_a_missing_extra_is_named_with_how_to_install_it(
@@ -406,7 +406,7 @@ def test_a_missing_extra_is_named_with_how_to_install_it(
 
 
 def test_uvloop_and_the_extras_are_not_needed_for_a_probe(next_hop: str) -> None:
-    done = without("uvloop,tlslite,sqlalchemy,alembic,aiosqlite", "probe", next_hop, "--depth", "quick")
+    done = without("uvloop,tlslite,sqlalchemy,alembic", "probe", next_hop, "--depth", "quick")
     assert (done.code, done.err) == (0, "")
     assert "STARTTLS works" in done.words
 

@@ -104,8 +104,11 @@ async def test_mail_says_what_happened_and_what_a_peer_said_makes_no_header(stor
         await store.enqueue(enqueue((hostile, BACK), (), (mail,), groups_of=lambda name: (), now=clock()))
         assert await sender.once() == Emptied(sent=2, failed=0)
     told = {str(mail["Subject"]): mail for mail in receiver.mails}
-    assert set(told) == {"[critical] a.example: starttls-vanished", "[recovered] a.example: starttls-appeared"}
-    lost = told["[critical] a.example: starttls-vanished"]
+    assert set(told) == {
+        r"[critical] a.example: STARTTLS is gone at mx\x0a\xe9[192.0.2.1]:25",
+        "[recovered] a.example: STARTTLS works at mx1.a.example[192.0.2.1]:25",
+    }
+    lost = next(mail for subject, mail in told.items() if subject.startswith("[critical]"))
     assert lost["Bcc"] is None
     assert "ops@b.example" in str(lost["To"])
     body = lost.get_body(("plain", "html"))
@@ -141,6 +144,42 @@ async def test_who_refuses_is_asked_again_later_with_the_same_key(
     assert len({post.headers["idempotency-key"] for post in receiver.posts}) == 1
     assert len({post.body for post in receiver.posts}) == 1
     assert all(receiver.is_signed(post) for post in receiver.posts)
+
+
+async def test_what_waited_for_a_dead_target_is_told_in_its_order(
+    store_url: str, receiver: WebhookReceiver, clock: Clock
+) -> None:
+    receiver.status = lambda number: 503 if number == 1 else 200
+    hook = target(where=webhook_to(receiver.port))
+    async with open_store(store_url) as store:
+        for event, failed in ((LOST, 1), (BACK, 0)):
+            await store.enqueue(enqueue((event,), (), (hook,), groups_of=lambda name: (), now=clock()))
+            if failed:
+                assert await Sender(store, (hook,), now=clock).once() == Emptied(sent=0, failed=1)
+        clock.now += timedelta(minutes=1)
+        assert await Sender(store, (hook,), now=clock).once() == Emptied(sent=2, failed=0)
+    assert [json.loads(post.body)["kind"] for post in receiver.posts] == [LOST.kind, LOST.kind, BACK.kind]
+
+
+async def test_a_message_that_is_refused_again_and_again_does_not_hold_up_the_others(
+    store_url: str, receiver: WebhookReceiver, clock: Clock
+) -> None:
+    receiver.status = lambda number: 400 if b"d0.example" in receiver.posts[number - 1].body else 200
+    hook = target(where=webhook_to(receiver.port))
+    async with open_store(store_url) as store:
+        await store.enqueue(rows(hook, now=clock(), count=4))
+        assert await Sender(store, (hook,), now=clock).once() == Emptied(sent=3, failed=1)
+
+
+async def test_a_target_that_takes_nothing_is_left_alone_soon(
+    store_url: str, receiver: WebhookReceiver, clock: Clock
+) -> None:
+    receiver.status = lambda number: 503
+    hook = target(where=webhook_to(receiver.port))
+    async with open_store(store_url) as store:
+        await store.enqueue(rows(hook, now=clock(), count=20))
+        assert (await Sender(store, (hook,), now=clock).once()).sent == 0
+    assert len(receiver.posts) == 3
 
 
 async def test_a_dead_target_holds_up_nobody_and_is_given_up_in_the_end(

@@ -72,6 +72,12 @@ async def test_figures_are_what_the_store_has(store_url: str) -> None:
     assert (group.name, group.next_hops, group.due, group.under_way, group.never) == ("partners", 3, 2, 1, 1)
     assert (group.due_since, group.last_result_at) == (NOW, NOW + timedelta(seconds=5))
     assert figures.open == {("starttls-vanished", "critical"): 2, ("name-lost", "warning"): 2}
+    assert [(each.severity, each.next_hop, each.kind) for each in figures.wrong] == [
+        ("critical", "a.example", "starttls-vanished"),
+        ("critical", "b.example", "starttls-vanished"),
+        ("warning", "a.example", "name-lost"),
+        ("warning", "b.example", "name-lost"),
+    ]
     assert states.verdicts["starttls", "yes"] == 2
 
 

@@ -246,3 +246,18 @@ async def test_an_endpoint_is_known_back_to_its_last_full_sweep(store_url: str) 
         assert [each.sweep for each in known] == ["confirmed", None, "confirmed", "swept"]
         assert [each.connections for each in known] == [4, 3, 2, 1]
         assert len(await store.since_sweep(ENDPOINT, 2)) == 2
+
+
+async def test_what_many_next_hops_have_in_common_counts_once_in_what_is_known_of_an_endpoint(store_url: str) -> None:
+    sweeps: tuple[SweepState | None, ...] = ("swept", "confirmed", None, None)
+    async with open_store(store_url) as store:
+        assert await store.last_known(ENDPOINT, 7) == ()
+        for day, sweep in enumerate(sweeps):
+            found = replace(facts(), sweep=sweep, connections=day, started_at=NOW + timedelta(days=day))
+            for number in range(30):
+                scan = await store.start_scan(NOW + timedelta(days=day), (f"{number}.example",), "digest")
+                await store.save_endpoint(scan, ENDPOINT, found, {})
+                await store.save_endpoint(scan, OTHER, replace(facts(OTHER), connections=number), {})
+        known = await store.last_known(ENDPOINT, 7)
+        assert [(each.connections, each.sweep) for each in known] == [(3, None), (2, None), (1, "confirmed")]
+        assert len(await store.last_known(ENDPOINT, 2)) == 2

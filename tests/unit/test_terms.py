@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxprobe.errors import InvalidNextHop
-from mxprobe.terms import DEFAULT_PORTS, Endpoint, NextHop, Service, host_name, parse_next_hop
+from mxprobe.terms import DEFAULT_PORTS, Endpoint, NextHop, Service, ehlo_name, host_name, parse_next_hop
 
 labels = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=20)
 names = st.lists(labels, max_size=3).map(lambda first: ".".join([*first, "example"]))
@@ -208,3 +208,39 @@ def test_an_endpoint_reads_as_postfix_logs_it(endpoint: Endpoint, text: str) -> 
 def test_an_endpoint_that_is_an_address_is_a_next_hop(text: str) -> None:
     hop = parse_next_hop(text)
     assert str(Endpoint(host=hop.host, address=str(hop.address), port=hop.port)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("MX1.example.org.", "mx1.example.org"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        # RFC 5321 §4.1.3.
+        ("[192.0.2.1]", "[192.0.2.1]"),
+        ("[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]"),
+    ],
+)
+def test_ehlo_has_a_host_name_or_an_address_literal(text: str, said: str) -> None:
+    assert ehlo_name(text) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("mx_1.example.org", "underscore"),
+        ("192.0.2.1", r"in EHLO it is \[192.0.2.1\]"),
+        ("2001:db8::1", r"in EHLO it is \[IPv6:2001:db8::1\]"),
+        ("[2001:db8::1]", r"in EHLO it is \[IPv6:2001:db8::1\]"),
+        ("[IPv6:fe80::1%eth0]", "no address literal"),
+        ("[IPv6:192.0.2.1]", "no address literal"),
+        ("[192.0.2.1", "no address literal|in EHLO it is"),
+        ("[mx.example.org]", "no address literal"),
+        ("[]", "no address literal"),
+        ("", "empty"),
+        ("mx example.org", "not a label"),
+        ("mx.example.org\r\nMAIL FROM:<>", "not a label"),
+    ],
+)
+def test_what_no_server_takes_in_ehlo_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        ehlo_name(text)

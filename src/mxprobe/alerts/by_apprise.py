@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import threading
+from contextvars import ContextVar, Token
 from functools import cache
 from typing import Any
 from urllib.parse import unquote
@@ -122,23 +123,33 @@ def without_secrets(said: str, url: str) -> str:
 
 
 class _Heard(logging.Handler):
-    """Takes what apprise logs in this thread as the reason of a failure; it goes nowhere else, as it may quote URLs."""
+    """Takes what apprise logs for this attempt as the reason of a failure; it goes nowhere else, as it may quote URLs.
+
+    By the context, which is one of its own in each of our threads: since 2.0 apprise sends in a further thread, and
+    takes the context with it.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.said: list[str] = []
-        self._ident = threading.get_ident()
+        self._token: Token[_Heard | None] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._ident and len(self.said) < 100:
+        if _hears.get() is self and len(self.said) < 100:
             self.said.append(record.getMessage()[:1000])
 
     def __enter__(self) -> _Heard:
+        self._token = _hears.set(self)
         _logger.addHandler(self)
         return self
 
     def __exit__(self, *_: Any) -> None:
         _logger.removeHandler(self)
+        if self._token is not None:
+            _hears.reset(self._token)
+
+
+_hears: ContextVar[_Heard | None] = ContextVar("mxprobe_hears_apprise", default=None)
 
 
 # What they log quotes URLs, and so passwords and tokens.

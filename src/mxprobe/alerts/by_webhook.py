@@ -60,7 +60,8 @@ async def post(webhook: Webhook, body: bytes, *, key: str, timestamp: int, versi
     except ssl.SSLCertVerificationError as error:
         raise NotDelivered(f"its certificate is not trusted: {error.verify_message}") from error
     except (OSError, ValueError, asyncio.IncompleteReadError) as error:
-        raise NotDelivered(str(error) or type(error).__name__) from error
+        words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise NotDelivered(words or type(error).__name__) from error
     if not 200 <= status <= 299:
         raise NotDelivered(f"it answered with HTTP status {status}")
 

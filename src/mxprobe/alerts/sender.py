@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from mxprobe.alerts.by_webhook import NotDelivered, post
 from mxprobe.alerts.retries import FORGET_AFTER, GIVE_UP_AFTER, is_over, pause_after
 from mxprobe.alerts.targets import AlertTarget, Webhook
-from mxprobe.alerts.templates import render
+from mxprobe.alerts.templates import level_of, render
 from mxprobe.errors import StoreError
 from mxprobe.store import Delivery, Store
 
@@ -27,6 +27,9 @@ LEASE = timedelta(minutes=5)
 """How long a message is held for an attempt: longer than any attempt takes."""
 
 _LET_GO_EVERY = timedelta(hours=1)
+_SEEMS_DEAD = 3
+"""Messages that fail one after the other: one may be refused for what is in it, and is not to hold up the others."""
+
 _DATABASE_PAUSE_SECONDS = 30.0
 _log = logging.getLogger("mxprobe.alerts")
 
@@ -90,7 +93,8 @@ class Sender:
                 tasks.create_task(self._serve(target))
 
     async def once(self) -> Emptied:
-        """Try all that is due, each target until it fails once; for a program that ends afterwards.
+        """Try all that is due, each target until it fails so often that it seems dead; for a program that ends
+        afterwards.
 
         Raises:
             StoreError: the database fails.
@@ -101,12 +105,11 @@ class Sender:
         return Emptied(sent=sum(sent for sent, _ in results), failed=sum(failed for _, failed in results))
 
     async def _until_failure(self, target: AlertTarget) -> tuple[int, int]:
-        sent = 0
-        while (done := await self._next(target)) is not None:
-            if not done:
-                return sent, 1
-            sent += 1
-        return sent, 0
+        sent = failed = in_a_row = 0
+        while in_a_row < _SEEMS_DEAD and (done := await self._next(target)) is not None:
+            sent, failed = sent + done, failed + (not done)
+            in_a_row = 0 if done else in_a_row + 1
+        return sent, failed
 
     async def _serve(self, target: AlertTarget) -> None:
         failures = 0
@@ -192,7 +195,7 @@ def way_to(target: AlertTarget, now: Callable[[], datetime]) -> _Way:
     sending = Sending(where)
 
     async def by_apprise(document: dict[str, Any], key: str) -> None:
-        ends = bool(document.get("recovers"))
+        ends = level_of(document) == "recovered"
         await sending.send(render(target.template, document, key), "ok" if ends else str(document["severity"]))
 
     return by_apprise

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from mxprobe.alerts.enqueueing import WORST
 from mxprobe.errors import InvalidMemory
-from mxprobe.report.figures import Figures, LoopFigures, States
+from mxprobe.report.figures import Figures, LoopFigures, States, Wrong, worst_of
 from mxprobe.report.metrics import check_installed, exposition
 from mxprobe.store import Store
+from mxprobe.verdict.memory import Memory
 from mxprobe.verdict.memory_document import read_memory
 from mxprobe.verdict.rules import judge
 
@@ -25,6 +26,7 @@ _AT_ONCE = 100
 async def stored_figures(store: Store, now: datetime) -> Figures:
     """What the store says of a service, without the states of its targets."""
     found: Counter[tuple[str, str]] = Counter()
+    wrong: tuple[Wrong, ...] = ()
     unreadable, last = 0, ""
     while some := await store.memories(after=last):
         for _, document in some:
@@ -33,7 +35,10 @@ async def stored_figures(store: Store, now: datetime) -> Figures:
             except InvalidMemory:
                 unreadable += 1
                 continue
-            found.update((each.open, WORST.get(each.open, "info")) for each in memory.known.values() if each.open)
+            named = tuple(_wrong(memory))
+            if named:
+                found.update((each.kind, each.severity) for each in named)
+                wrong = worst_of((*wrong, *named))
         last = some[-1][0]
     return Figures(
         at=now,
@@ -41,8 +46,21 @@ async def stored_figures(store: Store, now: datetime) -> Figures:
         groups=await store.group_standing(now),
         alerts=await store.alert_standing(now - GIVEN_UP_WITHIN),
         open=dict(found),
+        wrong=wrong,
         unreadable=unreadable,
     )
+
+
+def _wrong(memory: Memory) -> Iterator[Wrong]:
+    for aspect, remembered in memory.known.items():
+        if kind := remembered.open:
+            yield Wrong(
+                severity=WORST.get(kind, "info"),
+                next_hop=memory.next_hop,
+                kind=kind,
+                endpoint=aspect.endpoint,
+                since=remembered.since,
+            )
 
 
 async def stored_states(store: Store, now: datetime) -> States:

@@ -5,14 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from string import Formatter
 from typing import Any
 
 from mxprobe.alerts.harmless import harmless
+from mxprobe.alerts.headlines import headline
 
 FIELDS = (
     *("level", "severity", "kind", "type", "subject", "next_hop", "next_hops", "groups", "provider", "endpoint"),
-    *("aspect", "before", "after", "at", "summary", "details", "evidence", "events", "source", "count", "id"),
+    *(
+        "headline",
+        "aspect",
+        "before",
+        "after",
+        "at",
+        "summary",
+        "details",
+        "evidence",
+        "events",
+        "source",
+        "count",
+        "id",
+    ),
 )
 """What may stand in braces in a template; `docs/alerts.md` says what each is."""
 
@@ -23,6 +38,7 @@ MAX_TEXT = 8000
 MAX_TEMPLATE = 64 * 1024
 _MAX_LINES = 64
 _IN_LINE = 300
+_ELSEWHERE = ("recovers", "before_since", "before_until")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -96,45 +112,96 @@ def _values(document: Mapping[str, Any], key: str) -> dict[str, str]:
         return harmless(", ".join(str(each) for each in document.get(name) or ()), _IN_LINE)
 
     next_hop, endpoint = line("next_hop"), line("endpoint")
+    evidence = document.get("evidence") or {}
     values = {name: line(name) for name in ("severity", "kind", "type", "provider", "aspect", "at", "source", "count")}
     values |= {
-        "level": "recovered" if document.get("recovers") else values["severity"],
+        "level": level_of(document),
+        "headline": harmless(headline(document), MAX_TITLE),
         "subject": next_hop or values["provider"] or "mxprobe",
         "next_hop": next_hop,
         "next_hops": listed("next_hops"),
         "groups": listed("groups"),
         "endpoint": endpoint,
+        "at": _moment(document.get("at")),
         "before": _state(document.get("before")),
         "after": _state(document.get("after")),
         "summary": harmless(str(document.get("summary") or ""), 1000),
-        "evidence": "\n".join(_evidence(document.get("evidence") or {})),
+        "evidence": "\n".join(_evidence(evidence, str(document.get("summary") or ""))),
         "events": "\n".join(_events(document)),
         "id": harmless(key, 64),
     }
-    changed = (
-        f"from {values['before'] or 'nothing'} to {values['after'] or 'nothing'}"
-        if document.get("type") == "event"
-        else ""
-    )
     details = {
-        "next-hop": next_hop,
+        "next-hop": f"{next_hop} ({values['groups']})" if next_hop and values["groups"] else next_hop,
         "endpoint": endpoint,
         "provider": values["provider"],
-        "groups": values["groups"],
-        "changed": changed,
+        "groups": "" if next_hop else values["groups"],
+        "since": values["at"],
+        "was": "",
+        "now": "",
         "ends": harmless(str(document.get("recovers") or ""), 100),
-        "at": values["at"],
+        "event": values["kind"],
         "source": values["source"],
     }
+    if values["type"] == "summary":
+        known = [_moment((each.get("evidence") or {}).get("before_until")) for each in document.get("events") or ()]
+        details["since"] = _between(min(filter(None, known), default=""), values["at"])
+    if values["type"] == "digest":
+        details = {"until": values["at"]}
+    if values["type"] == "event":
+        details |= _change(document, evidence)
     return {**values, "details": "\n".join(f"{name}: {value}" for name, value in details.items() if value)}
+
+
+def level_of(document: Mapping[str, Any]) -> str:
+    """How bad it is in a word. What ends one thing may be another that is wrong, and is as bad as that."""
+    if document.get("type") in ("digest", "test"):
+        return str(document["type"])
+    severity = harmless(str(document.get("severity") or ""), 40)
+    return "recovered" if document.get("recovers") and severity in ("info", "ok") else severity
+
+
+def _change(document: Mapping[str, Any], evidence: Mapping[str, Any]) -> dict[str, str]:
+    """What it was and since when, and what it has come to; nothing of what stands in the evidence as names, or in the
+    summary as a date."""
+    found: dict[str, str] = {}
+    if until := _moment(evidence.get("before_until")):
+        found["since"] = _between(until, _moment(document.get("at")))
+    before, after = document.get("before"), document.get("after")
+    kind = str(document.get("aspect") or "").partition(" ")[0]
+    if kind in ("suites", "expiry") or (before is None and after is None):
+        return found
+    nothing = "not there" if kind == "mx" else "not known"
+    known_since = _moment(evidence.get("before_since"))
+    if document.get("kind") == "weaker-endpoint":
+        return {**found, "now": _state(after)}
+    found["was"] = (nothing if before is None else _state(before)) + (f", since {known_since}" if known_since else "")
+    found["now"] = nothing if after is None else _state(after)
+    return found
+
+
+def _between(until: str, seen: str) -> str:
+    return f"between {until} and {seen}" if until else seen
+
+
+def _moment(value: Any) -> str:
+    """A time of a document for people, to the second: ``2026-03-01 12:00:00 UTC``."""
+    try:
+        return f"{datetime.fromisoformat(str(value)).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return ""
 
 
 def _state(value: Any) -> str:
     return "not known" if value is None else harmless(str(value), _IN_LINE)
 
 
-def _evidence(evidence: Mapping[str, Any]) -> list[str]:
-    lines = [f"{harmless(str(name), 60)}: {harmless(_in_words(value), _IN_LINE)}" for name, value in evidence.items()]
+def _evidence(evidence: Mapping[str, Any], summary: str) -> list[str]:
+    """The evidence but for what the text has elsewhere."""
+    lines = [
+        f"{harmless(str(name), 60)}: {harmless(_in_words(value), _IN_LINE)}"
+        for name, value in evidence.items()
+        if name not in _ELSEWHERE and not (name == "reason" and str(value) in summary)
+    ]
     more = len(lines) - _MAX_LINES
     return [*lines[:_MAX_LINES], f"and {more} more"] if more > 0 else lines
 
@@ -142,7 +209,7 @@ def _evidence(evidence: Mapping[str, Any]) -> list[str]:
 def _in_words(value: object) -> str:
     """A value of the evidence in words."""
     if isinstance(value, (tuple, list)):
-        return ", ".join(str(each) for each in value)
+        return ", ".join(str(each) for each in value) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)
@@ -154,7 +221,7 @@ def _events(document: Mapping[str, Any]) -> list[str]:
         " ".join(
             part
             for part in (
-                harmless(f"[{'recovered' if each.get('recovers') else each.get('severity', '')}]", 40),
+                f"[{level_of(each)}]",
                 harmless(str(each.get("next_hop", "")), 255) + ":",
                 harmless(str(each.get("kind", "")), 64),
                 harmless(str(each.get("endpoint") or ""), 300),
@@ -170,7 +237,7 @@ def _events(document: Mapping[str, Any]) -> list[str]:
 
 
 DEFAULT = parse_template(
-    """[{level}] {subject}: {kind}
+    """[{level}] {subject}: {headline}
 {summary}
 
 {details}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line. Every error of the user is one line on standard error, and exit code 2."""
-    sys.exit(run(arguments))
+    _leave(run(arguments))
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -52,8 +53,26 @@ def run(arguments: list[str] | None = None) -> int:
         # typer has a click of its own and names only the leaf of BadParameter < UsageError < ClickException.
         if isinstance(error, typer.BadParameter.__mro__[2]):
             said = getattr(error, "format_message")()  # noqa: B009
+            if type(error).__name__ == "NoArgsIsHelpError":  # as for mxprobe alone
+                print(said)
+                return 2
             return _unknown(said) if arguments[0] == "status" else _complain(said)
         raise
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process. Python would wait for each thread; one in which apprise waits for a mail server that hangs would
+    hold up the end by more than a service manager may allow. All that was to be kept is kept by now."""
+    import os
+    import threading
+
+    if any(not each.daemon for each in threading.enumerate() if each is not threading.main_thread()):
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                with suppress(OSError, ValueError):
+                    stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _complain(text: str) -> int:

@@ -21,7 +21,7 @@ from mxprobe.schedule.sections import closest
 
 def test(path: Path, names: tuple[str, ...]) -> int:
     """Run the command: a line for each target, and exit code 1 where one was not reached."""
-    configuration = read_configuration(path, pass_over=True, tells=True)
+    configuration = read_configuration(path, pass_over=True, tells=True, keeps=False)
     targets = configuration.alert_targets()
     if not targets:
         raise InvalidSetting(f"{path}: alert", "there is none, so there is nobody to tell", "[[alert]]")

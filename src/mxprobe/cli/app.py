@@ -185,6 +185,27 @@ def run(
 
 
 @app.command()
+def worker(
+    group: Annotated[list[str] | None, typer.Argument(metavar="[GROUP]...", help="Only these groups.")] = None,
+    config: ConfigurationFile = Path("probes.toml"),
+    at_once: Annotated[
+        int | None,
+        typer.Option("--at-once", metavar="N", min=1, max=10000, help="Visits at a time (default: service.at_once)."),
+    ] = None,
+    log_format: Annotated[
+        str, typer.Option("--log-format", metavar="text|json", help="How the log on standard error is written.")
+    ] = "text",
+) -> None:
+    """Make visits together with others on the same PostgreSQL, on any number of machines."""
+    from mxprobe.cli import serve as command
+
+    request = command.Request(
+        configuration=config, groups=tuple(group or ()), log_format=log_format, worker=True, at_once=at_once
+    )
+    raise typer.Exit(command.serve(request))
+
+
+@app.command()
 def show(
     next_hops: Annotated[
         list[str] | None, typer.Argument(metavar="[NEXT_HOP]...", help="As they were scanned.")

@@ -17,7 +17,7 @@ from mxprobe.report.progress import progress
 from mxprobe.schedule.configuration import read_configuration
 from mxprobe.store import sqlite_url
 
-_LIBRARIES = ("tlslite", "sqlalchemy", "alembic", "aiosqlite")
+_LIBRARIES = ("tlslite", "sqlalchemy", "alembic")
 
 
 def demo(database: Path | None, *, serve: bool, verbose: bool) -> int:

@@ -74,7 +74,7 @@ def profile(text: str, configuration: Path | None) -> Profile:
     from mxprobe.schedule.configuration import read_configuration
 
     path = configuration or Path("probes.toml")
-    known = {found.name: found for found in read_configuration(path).profiles}
+    known = {found.name: found for found in read_configuration(path, pass_over=True, keeps=False).profiles}
     if text not in known:
         allowed = ", ".join((*sorted(known), "PROTOCOL,PROTOCOL:SUITE:SUITE", *PROFILE_KINDS))
         raise InvalidSetting("--profile", f"{path} has no profile {text!r}", allowed)

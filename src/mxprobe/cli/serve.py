@@ -1,4 +1,4 @@
-"""`mxprobe run`: the service, with the real prober, store, clocks and signals."""
+"""`mxprobe run` and `mxprobe worker`: the service, with the real prober, store, clocks and signals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -18,12 +18,14 @@ from typing import get_args
 from mxprobe.alerts.listener import parse_listener
 from mxprobe.alerts.metrics_server import metrics_server
 from mxprobe.alerts.standing import Standing
+from mxprobe.cli.many_machines import Book, require_queue, shared_budgets, work
 from mxprobe.cli.outcome import COULD_NOT_TELL, NOTHING_TO_REPORT
 from mxprobe.cli.running import run_async
 from mxprobe.cli.scan import next_hops_from_standard_input, settings_of
 from mxprobe.cli.service_log import LogFormat, line_of
 from mxprobe.errors import InvalidSetting
 from mxprobe.mta.profile import Profile
+from mxprobe.network.sharing import SharedBudgets
 from mxprobe.probing.prober import Connections, Prober
 from mxprobe.report.figures import LoopFigures
 from mxprobe.report.progress import Progress as Display
@@ -38,6 +40,7 @@ from mxprobe.schedule.owners import owner
 from mxprobe.schedule.recheck import Recheck
 from mxprobe.schedule.service import Service
 from mxprobe.schedule.telling import Line, Progress, counted
+from mxprobe.schedule.timetable import Timetable
 from mxprobe.schedule.visit_run import Visitor, World
 from mxprobe.schedule.visits import Visit
 from mxprobe.store import Store, open_store
@@ -56,6 +59,8 @@ class Request:
     once: bool = False
     log_format: str = "text"
     quiet: bool = False
+    worker: bool = False
+    at_once: int | None = None
 
 
 def serve(request: Request) -> int:
@@ -65,18 +70,27 @@ def serve(request: Request) -> int:
     if form is None:
         raise InvalidSetting("--log-format", f"{request.log_format!r} is not a format", ", ".join(formats))
     read = partial(
-        read_configuration,
-        request.configuration,
-        standard_input=cache(next_hops_from_standard_input),  # it is there once, however often the rest is read again
-        pass_over=True,
-        asks=True,
-        tells=True,
+        _read,
+        request,
+        cache(next_hops_from_standard_input),  # it is there once, however often the rest is read again
     )
     configuration = read()
     configuration.select_groups(request.groups)
     configuration.alert_targets()  # a mistake is found before a database is made
+    if request.worker:
+        require_queue(configuration.store_url)
     with progress() as display:
         return run_async(_serve(configuration, read, request, form, display))
+
+
+def _read(request: Request, standard_input: Callable[[], str]) -> Configuration:
+    """The configuration, with what the command was told otherwise."""
+    configuration = read_configuration(
+        request.configuration, standard_input=standard_input, pass_over=True, asks=True, tells=True
+    )
+    if request.at_once is None:
+        return configuration
+    return replace(configuration, service=replace(configuration.service, at_once=request.at_once))
 
 
 async def _serve(
@@ -88,24 +102,30 @@ async def _serve(
 ) -> int:
     clock = SystemClock()
     tell = partial(_write, form=form, display=display, quiet=request.quiet)
-    async with open_store(configuration.store_url) as store:
+    url, name, book = configuration.store_url, owner(), Book()
+    async with open_store(url) as store, shared_budgets(url, name, tell) as budgets:
         alerting = Alerting(store, clock, tell, hold=not request.once)
-        worlds = Worlds(store, clock, alerting)
+        worlds = Worlds(store, clock, alerting, budgets)
         service = Service(
             configuration,
             store,
             make_world=worlds.make,
             read=read,
             clock=clock,
-            owner=owner(),
+            owner=name,
             groups=request.groups,
+            make_book=book.make if request.worker else Timetable,
             tell=tell,
             show=partial(_show, display=display),
         )
         with _signals(service):
             if not request.once:
                 async with _metrics(configuration.service.metrics, store, service, worlds, tell), alerting.running():
-                    await service.run()
+                    if request.worker:
+                        at_once = configuration.service.at_once
+                        await work(service, book, store, url, request.groups, at_once, tell)
+                    else:
+                        await service.run()
                 return NOTHING_TO_REPORT
             left = await service.once()
             await alerting.flush()
@@ -151,7 +171,8 @@ async def _metrics(
 class Worlds:
     """Makes what a configuration comes to; of one that is read again, what is the same goes on as it stands."""
 
-    def __init__(self, store: Store, clock: Clock, alerting: Alerting) -> None:
+    def __init__(self, store: Store, clock: Clock, alerting: Alerting, budgets: SharedBudgets | None = None) -> None:
+        self._budgets = budgets
         self._store = store
         self._clock = clock
         self._alerting = alerting
@@ -180,7 +201,7 @@ class Worlds:
         return self._world
 
     def _new(self, configuration: Configuration, visits: Callable[[], Mapping[str, Visit]]) -> World:
-        prober = Prober(settings_of(configuration), None, limits_of=self._prober)
+        prober = Prober(settings_of(configuration), None, limits_of=self._prober, budgets=self._budgets)
         self._prober = prober
         lookout = Lookout(
             partial(look_around, prober),
@@ -194,12 +215,12 @@ class Worlds:
             self._store,
             lookout,
             self._clock,
-            digest=hashlib.sha256(asked.encode()).hexdigest(),
+            digest=hashlib.sha256(asked.encode()).hexdigest()[:16],  # it is in each row of a scan
             confirm_after=configuration.service.confirm_after,
             notice=configuration.notice,
             alerts=self._alerting,
         )
-        return World(visitor=visitor, lookout=lookout)
+        return World(visitor=visitor, lookout=lookout, resolve=prober.resolve)
 
 
 def _groups_of(visits: Callable[[], Mapping[str, Visit]], next_hop: str) -> tuple[str, ...]:

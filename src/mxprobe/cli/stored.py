@@ -18,7 +18,8 @@ def store_url(path: Path, url: str | None) -> str:
         return url
     from mxprobe.schedule.configuration import read_configuration
 
-    return read_configuration(path).store_url
+    # What stands in files of next-hops holds up a service as little.
+    return read_configuration(path, pass_over=True).store_url
 
 
 def moment(text: str, option: str) -> datetime:

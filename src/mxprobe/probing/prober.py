@@ -95,12 +95,14 @@ class Prober:
         """The connections of this run, and of those it shares limits with, at this moment."""
         return Connections(in_use=self._gate.in_use, waiting=self._gate.waiting, limit=self._gate.limits.connections)
 
-    def afresh(self) -> Prober:
+    def afresh(self, *, forget_names: bool = False) -> Prober:
         """Another run under the same settings, which shares limits, resolver and trust with this one, and knows nothing
-        of its endpoints."""
+        of its endpoints; with `forget_names`, nothing of what the DNS has said either."""
         other = copy.copy(self)
         other._pools = Pools()
         other._probes = {}
+        if forget_names:
+            other._resolver = None
         return other
 
     async def resolve(self, next_hop: NextHop) -> Route:

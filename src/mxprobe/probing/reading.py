@@ -42,7 +42,8 @@ def starttls_ended(answer: Answer, dialogue: Dialogue) -> Starttls:
     if isinstance(answer, Throttled) and reply and 500 <= reply.code <= 599:
         return Starttls(state="refused", stage=stage, reason=str(reply), reply=reply)
     if isinstance(answer, Throttled):
-        reason = f"throttled: {answer.reply}"
+        # Nobody is there, or nobody can be reached: that is no limit of a server.
+        reason = f"{'cannot connect' if answer.stage == 'connect' else 'throttled'}: {answer.reply}"
     return Starttls(state="unknown", stage=stage, reason=reason, reply=reply)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from mxprobe.facts import Target
+from mxprobe.facts import Severity, Target
 from mxprobe.store.work import AlertStanding, GroupStanding
 
 EXPIRY_DAYS = (0, 1, 7, 14, 21, 30, 60, 90)
@@ -63,19 +63,46 @@ class LoopFigures:
     configuration: bool = True
 
 
+MOST_LISTED = 20
+"""Things that are wrong which are named, of those that are counted: for a person who looks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrong:
+    """Something that was told and is not over: a `kind` of event, where (no endpoint: the target as a whole), and since
+    when, as far as that is known."""
+
+    severity: Severity
+    next_hop: str
+    kind: str
+    endpoint: str = ""
+    since: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """All of it, as of `at`. `open` counts what was told and is not over, by kind and severity; `unreadable` are
-    next-hops whose memory cannot be read."""
+    """All of it, as of `at`. `open` counts what was told and is not over, by kind and severity, and `wrong` names the
+    worst of it; `unreadable` are next-hops whose memory cannot be read."""
 
     at: datetime
     last_result_at: datetime | None = None
     groups: tuple[GroupStanding, ...] = ()
     alerts: tuple[AlertStanding, ...] = ()
     open: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    wrong: tuple[Wrong, ...] = ()
     unreadable: int = 0
     states: States = field(default_factory=States)
     loop: LoopFigures | None = None
+
+
+def worst_of(wrong: Iterable[Wrong]) -> tuple[Wrong, ...]:
+    """The `MOST_LISTED` that are severe, the worst and the newest first."""
+
+    def order(each: Wrong) -> tuple[int, float, str, str, str]:
+        since = each.since.timestamp() if each.since else 0.0
+        return -_WORSE.index(each.severity), -since, each.next_hop, each.kind, each.endpoint
+
+    return tuple(sorted((each for each in wrong if each.severity in ("warning", "critical")), key=order)[:MOST_LISTED])
 
 
 _WORSE = ("ok", "info", "warning", "critical")

@@ -51,6 +51,13 @@ def status(figures: Figures, *, late: timedelta) -> Status:
     first = _line(f"mxprobe {word}: {'; '.join((said or ['nothing is wrong'])[:3] + facts)}")
     lines = [f"{first} | {' '.join(_performance(figures))}"]
     lines += [_line(f"{found}: {text}") for found, text in problems]
+    for wrong in figures.wrong:
+        where = f" at {wrong.endpoint}" if wrong.endpoint else ""
+        since = f", {_ago(wrong.since, figures.at)}" if wrong.since else ""
+        lines.append(_line(f"{wrong.severity}: {wrong.next_hop}: {wrong.kind}{where}{since}"))
+    told = sum(number for (_, severity), number in figures.open.items() if severity in ("warning", "critical"))
+    if figures.wrong and told > len(figures.wrong):
+        lines.append(f"and {told - len(figures.wrong)} more")
     for group in figures.groups:
         seen = f"last result {_ago(group.last_result_at, figures.at)}" if group.last_result_at else "no result yet"
         counts = f"{group.next_hops} next-hops, {group.due} due, {group.under_way} under way, {group.never} never seen"

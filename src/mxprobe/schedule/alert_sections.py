@@ -17,7 +17,7 @@ from mxprobe.alerts.templates import DEFAULT, MAX_TEMPLATE, Template, parse_temp
 from mxprobe.alerts.urls import SHORTEST_SECRET, WEBHOOK, scheme_of, service, webhook
 from mxprobe.alerts.weekly import parse_weekly
 from mxprobe.errors import InvalidSetting
-from mxprobe.schedule.files import beside, read_at_most
+from mxprobe.schedule.files import read_at_most, secret_path
 from mxprobe.schedule.sections import AlertSection, closest
 
 MAX_SECRET = 4096
@@ -173,8 +173,9 @@ class _Reader:
         return None
 
     def _read(self, key: str, name: str, limit: int) -> bytes | None:
-        path = beside(self._directory, name)
+        path = Path(name)
         try:
+            path = secret_path(name, self._directory, self._environment)
             data = read_at_most(path, limit)
         except (OSError, ValueError, RuntimeError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -7,6 +7,7 @@ result: so one that another process has made is seen as such, whatever the clock
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,11 +24,16 @@ from mxprobe.schedule.timetable import Reading
 from mxprobe.schedule.visits import Visit
 from mxprobe.store import Pruned, TargetResult, Work
 
+MOST_OWED = 10_000
+"""Visits to be given back once the store works again: as many as may be under way. What is more, runs out."""
+
 
 class Ledger(Interface):
     """The store, as far as the loop of a service needs it (`store/duties.py`). All of it raises `StoreError`."""
 
     async def plan(self, group: str, due: Mapping[str, datetime]) -> None: ...
+
+    async def forget_plans(self, groups: Iterable[str], before: datetime) -> int: ...
 
     async def planned(self, group: str, next_hops: Iterable[str] | None = None) -> dict[str, datetime]: ...
 
@@ -86,6 +92,7 @@ class Claims:
         self._groups: dict[str, str] = {}
         self._due: dict[str, datetime] = {}
         self._held: set[Held] = set()
+        self._owed: deque[Work] = deque(maxlen=MOST_OWED)
 
     async def start(self, visits: Mapping[str, Visit]) -> None:
         """Learn what is planned, and take back what was held by a process that has ended. To be called before the store
@@ -152,11 +159,15 @@ class Claims:
         return held.kept
 
     async def end(self, held: Held) -> None:
-        """Have done with a visit; without a result it is given back, or where the store is away, its lease runs out."""
+        """Have done with a visit; without a result it is given back, where the store is away as soon as it works
+        again, if its lease has not run out by then."""
         async with held.turn:
             try:
                 if not held.kept:
                     await self._store.release(held.work)
+            except StoreError:
+                self._owed.append(held.work)
+                raise
             finally:
                 self._held.discard(held)
 
@@ -204,6 +215,12 @@ class Claims:
                 except StoreError as error:
                     self._teller.store_failed(error)
                     break
+            try:
+                while self._owed:
+                    await self._store.release(self._owed[0])
+                    self._owed.popleft()
+            except StoreError as error:
+                self._teller.store_failed(error)
 
     async def _renewed(self, held: Held) -> None:
         async with held.turn:

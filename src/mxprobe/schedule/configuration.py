@@ -14,7 +14,7 @@ from mxprobe.errors import InvalidNextHop, InvalidSetting, StoreError, TrustStor
 from mxprobe.mta.profile import Profile
 from mxprobe.routing.ignore_list import entries_of_file, parse_ignore_list
 from mxprobe.schedule.alert_sections import alert_mistakes, alert_targets
-from mxprobe.schedule.files import beside, read_at_most
+from mxprobe.schedule.files import beside, read_at_most, secret_path
 from mxprobe.schedule.next_hop_files import NextHopFile, mark_of, next_hops_in, read_text, taken_over
 from mxprobe.schedule.notice_section import notice_settings
 from mxprobe.schedule.profiles import profile_of_section
@@ -139,6 +139,7 @@ def read_configuration(
     pass_over: bool = False,
     asks: bool = False,
     tells: bool = False,
+    keeps: bool = True,
 ) -> Configuration:
     """Read a `probes.toml`, and the files of next-hops that its groups name.
 
@@ -148,19 +149,27 @@ def read_configuration(
     mistake, and a file may have none at all: it can be mended while a service runs.
 
     What is only of use to some commands is only looked at for them, as others may not be allowed to read it: with
-    `asks` the certificates of CAs, with `tells` the secrets and templates of alerts.
+    `asks` the certificates of CAs, with `tells` the secrets and templates of alerts, with `keeps` the password of the
+    database, without which `store_url` is of no use.
 
     Raises:
         InvalidConfiguration: it cannot be read, is not TOML, or holds what it may not; all mistakes are named.
     """
-    return _Reader(path, standard_input, pass_over=pass_over, asks=asks, tells=tells).read()
+    return _Reader(path, standard_input, pass_over=pass_over, asks=asks, tells=tells, keeps=keeps).read()
 
 
 class _Reader:
     """Reads one configuration, and collects what is wrong with it on the way."""
 
     def __init__(
-        self, path: Path, standard_input: Callable[[], str] | None, *, pass_over: bool, asks: bool, tells: bool
+        self,
+        path: Path,
+        standard_input: Callable[[], str] | None,
+        *,
+        pass_over: bool,
+        asks: bool,
+        tells: bool,
+        keeps: bool,
     ) -> None:
         self._path = path
         self._directory = path.parent
@@ -168,6 +177,7 @@ class _Reader:
         self._pass_over = pass_over
         self._asks = asks
         self._tells = tells
+        self._keeps = keeps
         self._mistakes: list[InvalidSetting] = []
         self._told: list[InvalidSetting] = []
 
@@ -430,7 +440,7 @@ class _Reader:
     def _store_url(self, section: StoreSection) -> str:
         url = section.url
         try:
-            if section.password_file is not None:
+            if section.password_file is not None and self._keeps:
                 return self._with_password(url, section.password_file)
             if is_postgresql(url):
                 return url
@@ -441,12 +451,16 @@ class _Reader:
 
     def _with_password(self, url: str, name: str) -> str:
         """The URL with the password that a file of one line holds; no mistake quotes it."""
-        path = beside(self._directory, name)
+        path = Path(name)
         try:
+            path = secret_path(name, self._directory)
             data = read_at_most(path, _MAX_PASSWORD)
             password = data.removesuffix(b"\n").removesuffix(b"\r").decode()
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else "no path, or not UTF-8"
+        except UnicodeDecodeError:
+            self._wrong("store.password_file", f"{path} is not UTF-8")
+            return url
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             self._wrong("store.password_file", f"{path} cannot be read: {reason}")
             return url
         if not password or len(data) > _MAX_PASSWORD or not password.isprintable():

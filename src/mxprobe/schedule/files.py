@@ -6,6 +6,7 @@ import errno
 import os
 import select
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ PATIENCE_SECONDS: Final = 10.0
 """How long nothing may come from what is no plain file: ``<(ssh mx postconf -n)`` takes a second or two."""
 
 _CHUNK: Final = 1 << 20
+_CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 
 
 def beside(directory: Path, name: str) -> Path:
@@ -21,6 +23,21 @@ def beside(directory: Path, name: str) -> Path:
         return directory / Path(name).expanduser()
     except RuntimeError:  # nobody is called so: then it is the name of a file, which hardly is there
         return directory / name
+
+
+def secret_path(name: str, directory: Path, environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the file of a secret is: relative to `directory`, or to where systemd puts the credentials of a unit
+    (``$CREDENTIALS_DIRECTORY/NAME``, systemd.exec(5), LoadCredential), which is another place for each unit.
+
+    Raises:
+        ValueError: there are no credentials here.
+    """
+    within = name.removeprefix(f"${_CREDENTIALS}/")
+    if within == name:
+        return beside(directory, name)
+    if not environment.get(_CREDENTIALS):
+        raise ValueError(f"the environment has no {_CREDENTIALS}, which systemd gives to units")
+    return Path(environment[_CREDENTIALS]) / within
 
 
 def read_at_most(path: str | Path, limit: int) -> bytes:

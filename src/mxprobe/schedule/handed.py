@@ -28,7 +28,8 @@ class Handed:
             return 0.0
         if next_hop in self._ends:
             return PUT_OFF  # it was handed out twice
-        end = self._ends[next_hop] = asyncio.get_running_loop().create_future()
+        end: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
+        self._ends[next_hop] = end
         self._waiting.append(next_hop)
         return await end
 

@@ -15,7 +15,16 @@ from mxprobe.network.provider import provider_of
 from mxprobe.probing.prober import Prober
 from mxprobe.routing.route import endpoints_behind
 from mxprobe.schedule.clock import Clock
-from mxprobe.schedule.vantage import PROVIDERS, Contact, Question, Vantage, contact_of, question_of, vantage
+from mxprobe.schedule.vantage import (
+    PROVIDERS,
+    Contact,
+    Question,
+    Vantage,
+    contact_of,
+    is_answer,
+    question_of,
+    vantage,
+)
 from mxprobe.terms import NextHop
 
 FRESH = 60.0
@@ -43,18 +52,34 @@ class Came:
         """Whether somebody was reached, or nobody needed to be: an answer of the DNS may be that there is nobody."""
         if self.contacts:
             return any(contact.how == "connected" for contact in self.contacts)
-        return self.question is None or self.question.status not in ("timeout", "servfail", "refused")
+        return not self.lacks_names
+
+    @property
+    def lacks_names(self) -> bool:
+        """Whether it came to nothing because the DNS gave no answer."""
+        failed = self.question is not None and self.question.status in ("timeout", "servfail", "refused")
+        return failed and not self.contacts
 
 
 class Lookout:
     """What is known of this place. `last` is what the last look came to; None before the first."""
 
-    def __init__(self, look: Look, candidates: Callable[[], Iterable[NextHop]], clock: Clock) -> None:
-        """`candidates` gives next-hops that may be asked, in any order."""
+    def __init__(
+        self,
+        look: Look,
+        candidates: Callable[[], Iterable[NextHop]],
+        clock: Clock,
+        *,
+        ask_names: Look | None = None,
+    ) -> None:
+        """`candidates` gives next-hops that may be asked, in any order. `ask_names` does the part of `look` that needs
+        only the DNS; by default all of it is done."""
         self._look = look
+        self._ask_names = ask_names or look
         self._candidates = candidates
         self._clock = clock
         self._looking: asyncio.Task[Vantage] | None = None
+        self._asking_names: asyncio.Task[Vantage] | None = None
         self._at: float | None = None
         self._reached: dict[int, float] = {}
         self._good: dict[str, NextHop] = {}
@@ -71,14 +96,38 @@ class Lookout:
         if len(self._good) > 4 * ASKED:
             del self._good[next(iter(self._good))]
 
-    async def hinders(self, next_hop: NextHop) -> Vantage | None:
-        """The state of this place, if it is the reason why a next-hop cannot be seen; looks, where nothing tells."""
+    async def hinders(self, next_hop: NextHop, came: Came | None = None) -> Vantage | None:
+        """The state of this place, if it is the reason why a next-hop cannot be seen; looks, where nothing tells.
+
+        With what a visit `came` upon, only that is looked at which it lacked: that servers are reached by names which
+        are remembered says nothing of the DNS.
+        """
+        if came is not None and came.lacks_names:
+            return await self._hinders_names(next_hop)
         now = self._clock.now().steady
         if now - self._reached.get(next_hop.port, -FRESH) < FRESH:
             return None
         found = self.last if self.last is not None and self._at is not None and now - self._at < FRESH else None
         found = found or await self.look(next_hop)
         return found if hindrance(found, next_hop) else None
+
+    async def _hinders_names(self, next_hop: NextHop) -> Vantage | None:
+        found: Vantage | None = None
+        if self._asking_names is not None and not self._asking_names.done():
+            found = await asyncio.shield(self._asking_names)
+        # Any answer to what was asked before this visit had none says nothing: the DNS may have gone away since.
+        if found is None or found.state != "no-dns":
+            if self._asking_names is None or self._asking_names.done():
+                self._asking_names = asyncio.create_task(self._names(next_hop))
+                self._asking_names.add_done_callback(_seen)
+            found = await asyncio.shield(self._asking_names)
+        return found if found.state == "no-dns" and hindrance(found, next_hop) else None
+
+    async def _names(self, first: NextHop) -> Vantage:
+        found = await self._ask_names(_some((first,), self._good.values(), self._candidates()))
+        if found.state == "no-dns":
+            self.last, self._at = found, self._clock.now().steady
+        return found
 
     def overdue(self) -> bool:
         """Whether to look before anything is begun: nobody ever has, or it was bad and that was a while ago."""
@@ -100,9 +149,10 @@ class Lookout:
 
     async def close(self) -> None:
         """End a look that is under way."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        looking = [task for task in (self._looking, self._asking_names) if task is not None]
+        for task in looking:
+            task.cancel()
+        await asyncio.gather(*looking, return_exceptions=True)
 
     async def _ask(self, first: NextHop | None) -> Vantage:
         found = await self._look(_some(self._good.values(), () if first is None else (first,), self._candidates()))
@@ -111,8 +161,7 @@ class Lookout:
 
     def _looked(self, task: asyncio.Task[Vantage]) -> None:
         self._looking = None
-        if not task.cancelled():
-            task.exception()  # seen: whoever waits has it too
+        _seen(task)
 
 
 def hindrance(found: Vantage, next_hop: NextHop) -> bool:
@@ -122,9 +171,12 @@ def hindrance(found: Vantage, next_hop: NextHop) -> bool:
     return found.state == "blocked" and next_hop.port in found.ports
 
 
-async def look_around(prober: Prober, next_hops: tuple[NextHop, ...], patience: float = PATIENCE) -> Vantage:
-    """Ask the first endpoint of each of these next-hops, at the least depth, until each port was reached."""
-    asking = prober.afresh()
+async def look_around(
+    prober: Prober, next_hops: tuple[NextHop, ...], patience: float = PATIENCE, *, names_only: bool = False
+) -> Vantage:
+    """Ask the first endpoint of each of these next-hops, at the least depth, until each port was reached, and the DNS
+    has answered if anybody needs it; with `names_only`, only the DNS is asked. No name is remembered from before."""
+    asking = prober.afresh(forget_names=True)
     contacts: list[Contact] = []
     questions: list[Question] = []
 
@@ -132,19 +184,25 @@ async def look_around(prober: Prober, next_hops: tuple[NextHop, ...], patience: 
         route = await asking.resolve(next_hop)
         if question := question_of(next_hop, route):
             questions.append(question)
-        for endpoint in endpoints_behind(next_hop, route)[:1]:
+        for endpoint in () if names_only else endpoints_behind(next_hop, route)[:1]:
             found = await asking.endpoint(endpoint, (), depth="quick")
             if contact := contact_of(found.facts, provider_of(endpoint)):
                 contacts.append(contact)
 
+    def is_open() -> bool:
+        reached = {contact.port for contact in contacts if contact.how == "connected"}
+        return bool(ports - reached) or (named and not any(is_answer(question) for question in questions))
+
     waiting = {asyncio.create_task(one(next_hop)) for next_hop in next_hops}
-    ports = {next_hop.port for next_hop in next_hops}
+    ports = set() if names_only else {next_hop.port for next_hop in next_hops}
+    named = any(next_hop.address is None for next_hop in next_hops)
     try:
         async with asyncio.timeout(patience):
-            while waiting and ports - {contact.port for contact in contacts if contact.how == "connected"}:
+            while waiting and is_open():
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+                errors = [error for task in done if (error := task.exception()) is not None]
+                if errors:
+                    raise errors[0]
     except TimeoutError:
         pass  # what has come by now has to do
     except ResolverError as error:
@@ -155,6 +213,12 @@ async def look_around(prober: Prober, next_hops: tuple[NextHop, ...], patience: 
         await asyncio.gather(*waiting, return_exceptions=True)
         await asking.close()
     return vantage(contacts, questions)
+
+
+def _seen(task: asyncio.Task[Vantage]) -> None:
+    """An error of a look is not lost: whoever waits has it."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _some(*sources: Iterable[NextHop]) -> tuple[NextHop, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
@@ -104,6 +104,12 @@ class Endpoints:
         while len(self._asked) > REMEMBERED and next(iter(self._asked.values())).task.done():
             self._asked.popitem(last=False)
         return await self._of(asked)
+
+    def forget(self, endpoints: Iterable[Endpoint]) -> None:
+        """Ask these anew: that nobody was reached there was not for them, but for this place."""
+        for endpoint in endpoints:
+            if (asked := self._asked.get(endpoint)) is not None and asked.task.done():
+                del self._asked[endpoint]
 
     async def close(self) -> None:
         """End what is still under way."""

@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from mxprobe.errors import MxprobeError, StoreError
 from mxprobe.schedule.claims import Claims, Held, Ledger
@@ -19,6 +19,7 @@ from mxprobe.schedule.handed import Handed
 from mxprobe.schedule.lookout import hindrance
 from mxprobe.schedule.next_hop_files import NextHopFile, read_again
 from mxprobe.schedule.one_pass import OnePass
+from mxprobe.schedule.own_lack import lack_of
 from mxprobe.schedule.quiet_hours import DAY
 from mxprobe.schedule.telling import Line, Progress, Standing, Teller, counted, in_one_line
 from mxprobe.schedule.timetable import PUT_OFF, Reading, Timetable
@@ -32,6 +33,10 @@ FILES_AGAIN = 30.0
 
 PUT_OFF_ERROR = 900.0
 """Seconds before a visit is tried again that met an error of the program: it will hardly be another in a minute."""
+
+FORGOTTEN = timedelta(days=30)
+"""How long visits are overdue that nobody will make: their group is in no configuration. A service that was away for
+longer plans them anew, so that nothing is lost where somebody has it after all."""
 
 SHOWN_AGAIN = 1.0
 """Seconds after which it is counted again, for a display, how many visits are overdue."""
@@ -76,6 +81,7 @@ class Service:
         self._show = show
         self._claims = Claims(store, clock, self._teller, owner=owner)
         self._is_planned = False
+        self._begun = asyncio.Event()
         self._stopping = asyncio.Event()
         self._at_once = asyncio.Event()
         self._wake = asyncio.Event()
@@ -122,6 +128,7 @@ class Service:
         book = self._make_book(self._visits.values(), last, now)
         await self._claims.plan(self._visits, self._due(book))
         self._is_planned = True
+        self._begun.set()
         words = f"{counted(len(self._visits), 'next-hop')}, {counted(book.overdue(now), 'visit')} overdue"
         self._teller.tell("info", "started", words, next_hops=len(self._visits))
         async with self._claims.renewing():
@@ -138,6 +145,11 @@ class Service:
     def visits(self) -> Mapping[str, Visit]:
         """The visits that there are, by next-hop."""
         return self._visits
+
+    @property
+    def begun(self) -> asyncio.Event:
+        """Set once the store knows all visits for the first time."""
+        return self._begun
 
     @property
     def stopping(self) -> asyncio.Event:
@@ -281,8 +293,11 @@ class Service:
         except MxprobeError as error:
             outcome = Outcome(state="put-off", reason=str(error))
         except Exception as error:
-            seconds = PUT_OFF_ERROR
-            self._teller.tell("error", "program-error", in_one_line(error), about=text)
+            if lack := lack_of(error):
+                outcome = Outcome(state="put-off", lack=lack)
+            else:
+                seconds = PUT_OFF_ERROR
+                self._teller.tell("error", "program-error", in_one_line(error), about=text)
         try:
             await self._claims.end(held)
         except StoreError as error:
@@ -297,6 +312,7 @@ class Service:
         self._ended_as["kept" if held.kept else outcome.state] += 1
         if outcome.state == "put-off" and not held.kept:
             self._teller.put_off(text, outcome.reason)
+            self._teller.lacks(outcome.lack)
             book.put_off(text, now, seconds)
             return
         book.done(text, held.begun, now)
@@ -313,8 +329,11 @@ class Service:
         await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if looking.done() and (error := looking.exception()) is not None:
-            words = str(error) if isinstance(error, MxprobeError) else in_one_line(error)
-            self._teller.tell("error", "vantage", words)
+            if lack := lack_of(error):
+                self._teller.lacks(lack)
+            else:
+                words = str(error) if isinstance(error, MxprobeError) else in_one_line(error)
+                self._teller.tell("error", "vantage", words)
         looking.cancel()
         self._teller.place(self._world.lookout.last)
 
@@ -424,6 +443,7 @@ class Service:
         now = moment_of(self._clock.now().wall)
         try:
             gone = await self._store.prune(now, keep_days=configuration.keep_days, keep_scans=configuration.keep_scans)
+            await self._store.forget_plans([group.name for group in self._groups], now - FORGOTTEN)
         except StoreError as error:
             self._teller.store_failed(error)
             return

@@ -13,6 +13,9 @@ from mxprobe.schedule.visit_run import Outcome
 
 Level = Literal["info", "warning", "error"]
 
+LACK_OVER = 200
+"""Visits in a row that were made after one that lacked something here: then it is over, and told when it comes again."""
+
 MOST_TROUBLES = 10
 """Kinds of trouble with the store that are told before it works again; the words of a server may differ each time."""
 
@@ -58,6 +61,7 @@ class Teller:
         self._troubles: set[str] = set()
         self._nothing_kept = False
         self._hindrance = ""
+        self._without_lack = LACK_OVER
         self._events = 0
 
     def tell(self, level: Level, what: str, text: str, *, about: str = "", **details: str | int | float) -> None:
@@ -97,8 +101,16 @@ class Teller:
         if reason and reason != self._hindrance:
             self.tell("warning", "put-off", reason, about=next_hop)
 
+    def lacks(self, what: str) -> None:
+        """A visit could not be made for something that this machine lacks: said once, and again when it was over."""
+        if what and self._without_lack >= LACK_OVER:
+            self.tell("error", "lack", f"{what}; visits are put off until there is room again")
+        if what:
+            self._without_lack = 0
+
     def visited(self, next_hop: str, outcome: Outcome, seconds: float) -> None:
         """A visit has a result."""
+        self._without_lack += 1
         for told in outcome.told:
             self.tell("error", "memory", told, about=next_hop)
         for event in outcome.events:
@@ -118,7 +130,6 @@ class Teller:
         self.tell(
             "info", "visited", words, about=next_hop, endpoints=endpoints, events=events, seconds=round(seconds, 3)
         )
-
 
     def stopped(self, visits: int, put_off: int) -> None:
         """The end, with all that was done; what was put off more than once counts as often."""

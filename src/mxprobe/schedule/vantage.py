@@ -80,7 +80,7 @@ def vantage(contacts: Iterable[Contact], questions: Iterable[Question] = ()) -> 
     public = tuple(contact for contact in tried if ipaddress.ip_address(contact.address).is_global)
     tried = public or tried
 
-    answered = any(question.status in _ANSWERED for question in asked)
+    answered = any(is_answer(question) for question in asked)
     names = {_apart(question.name) for question in asked}
     if len(names) >= PROVIDERS and not answered:
         return Vantage(
@@ -140,6 +140,11 @@ def question_of(next_hop: NextHop, route: Route) -> Question | None:
     statuses: tuple[DnsStatus, ...] = get_args(DnsStatus)
     status = next((known for known in statuses if error is not None and known == error.status), None)
     return Question(name=next_hop.host, status=status or "ok")
+
+
+def is_answer(question: Question) -> bool:
+    """Whether somebody answered, be it that there is nothing, or in a way that cannot be read."""
+    return question.status in _ANSWERED
 
 
 def how_of(number: int | None) -> How:

@@ -15,6 +15,7 @@ from mxprobe.routing.route import Route, endpoints_behind
 from mxprobe.schedule.clock import Clock, moment_of
 from mxprobe.schedule.lookout import Came, Lookout
 from mxprobe.schedule.observing import Endpoints, Found, Known, Prober
+from mxprobe.schedule.own_lack import lack_at
 from mxprobe.schedule.vantage import contact_of, question_of
 from mxprobe.schedule.visits import Visit
 from mxprobe.store import KeptEvent, NewDelivery, Probed, TargetResult
@@ -36,11 +37,13 @@ Keep = Callable[[TargetResult], Awaitable[bool]]
 class Outcome:
     """What became of a visit.
 
-    `kept` it has a result; `lost` somebody else has made it meanwhile; `put-off` it could not be made, for a `reason`.
+    `kept` it has a result; `lost` somebody else has made it meanwhile; `put-off` it could not be made, for a `reason`,
+    or for a `lack` of this machine.
     """
 
     state: Literal["kept", "lost", "put-off"]
     reason: str = ""
+    lack: str = ""
     endpoints: int = 0
     events: tuple[KeptEvent, ...] = ()
     told: tuple[str, ...] = ()
@@ -60,10 +63,12 @@ class MakesVisits(Interface):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What a configuration comes to: who makes visits, and who says whether anybody can be seen from here."""
+    """What a configuration comes to: who makes visits, who says whether anybody can be seen from here, and who knows
+    where a next-hop leads."""
 
     visitor: MakesVisits
     lookout: Lookout
+    resolve: Callable[[NextHop], Awaitable[Route]] | None = None
 
 
 class Memories(Known, Interface):
@@ -161,7 +166,11 @@ class Visitor:
         look = await self._observe(visit)
         came = look.came(next_hop)
         self._lookout.note(next_hop, came)
-        if not came.reached and (hindrance := await self._lookout.hinders(next_hop)):
+        if lack := next((lack for _, (facts, _) in look.found if (lack := lack_at(facts))), ""):
+            self.endpoints.forget(endpoint for endpoint, _ in look.found)
+            return Outcome(state="put-off", lack=lack)
+        if not came.reached and (hindrance := await self._lookout.hinders(next_hop, came)):
+            self.endpoints.forget(endpoint for endpoint, _ in look.found)
             return Outcome(state="put-off", reason=hindrance.summary)
         told: tuple[str, ...] = ()
         document: Mapping[str, object] | None = None

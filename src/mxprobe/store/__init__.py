@@ -1,7 +1,7 @@
 """What scans have found, kept in a database: facts as they were seen, certificates once each, no verdicts.
 
 Verdicts are computed from facts whenever they are shown; what is stored here is only what was observed. The
-libraries behind the store (SQLAlchemy, Alembic, aiosqlite) are an extra and are imported when a store is opened.
+libraries behind the store (SQLAlchemy, Alembic) are an extra and are imported when a store is opened.
 """
 
 from __future__ import annotations
@@ -60,9 +60,8 @@ async def open_store(url: str, *, read_only: bool = False) -> AsyncIterator[Stor
     """
     try:
         # One import for each library that the extra brings, so that a missing one is named here and not in mid-scan.
-        import aiosqlite  # noqa: F401
         import alembic  # noqa: F401
-        import sqlalchemy.ext.asyncio  # noqa: F401
+        import sqlalchemy  # noqa: F401
     except ImportError as error:
         raise StoreError(f"scan and show need the store: pip install 'mxprobe[store]' ({error})") from error
     from mxprobe.store.opening import opened

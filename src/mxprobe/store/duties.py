@@ -123,6 +123,22 @@ class Duties(HandingOut):
 
         await self._database.transact(work)
 
+    async def forget_plans(self, groups: Iterable[str], before: datetime) -> int:
+        """Let go of what was planned under any other group than these, was due before a time, and nobody has: groups
+        that were renamed or are gone. How many there were."""
+        table, kept = tables.due, set(groups)
+        nobody = or_(table.c.lease_until.is_(None), table.c.lease_until < before)
+
+        def work(connection: Connection) -> int:
+            others = set(connection.execute(select(table.c.group).distinct()).scalars()) - kept
+            gone = (
+                connection.execute(delete(table).where(table.c.group == group, table.c.due_at < before, nobody))
+                for group in sorted(others)
+            )
+            return sum(each.rowcount for each in gone)
+
+        return await self._database.transact(work)
+
     async def planned(self, group: str, next_hops: Iterable[str] | None = None) -> dict[str, datetime]:
         """When each next-hop of a group is due, or each of these."""
         table = tables.due

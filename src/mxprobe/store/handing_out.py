@@ -1,15 +1,16 @@
 """What workers are to do next, as PostgreSQL knows it: visits that are due and that no queue has yet.
 
-The queue is that of procrastinate (https://procrastinate.readthedocs.io), whose tables lie beside ours. It holds nothing
-that `due` does not say: what is lost there is handed out again.
+The queue is that of procrastinate (https://procrastinate.readthedocs.io), whose tables lie beside ours. It holds
+nothing that `due` does not say: what is lost there is handed out again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, bindparam, func, select, text, update
 
 from mxprobe.store import tables, writing
 from mxprobe.store.outbox import Outbox
@@ -45,8 +46,22 @@ class HandingOut(Outbox):
 
         return await self._database.transact(work)
 
+    async def bring_forward(self, group: str, due: Mapping[str, tuple[datetime, datetime]]) -> None:
+        """Have next-hops of a group due at another time: those that are due when the first moment says, and that nobody
+        has, at the second."""
+        table = tables.due
+        free = table.c.next_hop == bindparam("of"), table.c.due_at == bindparam("then"), table.c.lease_until.is_(None)
+        change = update(table).where(table.c.group == group, *free).values(due_at=bindparam("instead"))
+        for names in writing.batches(sorted(due)):
+            rows = [{"of": name, "then": due[name][0], "instead": due[name][1]} for name in names]
+
+            def work(connection: Connection, rows: list[dict[str, Any]] = rows) -> None:
+                connection.execute(change, rows)
+
+            await self._database.transact(work)
+
     async def led_to(self, next_hops: Iterable[str]) -> dict[str, tuple[Endpoint, ...]]:
-        """The endpoints to which these next-hops led when they were looked at last; whoever led nowhere is not there."""
+        """The endpoints to which these next-hops led when they were looked at last; without those that led nowhere."""
         names = tuple(writing.batches(dict.fromkeys(next_hops)))
         target, link, endpoint = tables.target.c, tables.route_endpoint.c, tables.endpoint.c
         last = (

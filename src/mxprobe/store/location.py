@@ -73,4 +73,7 @@ def without_password(url: str) -> str:
     """The URL as it may be shown: a password in it is not."""
     # Up to the last @ of all, because a password may have been written with an @, /, ? or # in it.
     shown = re.sub(r"\A([A-Za-z+0-9.]+://[^:/@?#]*):.*@", r"\1:***@", url, flags=re.DOTALL)
+    if "@" not in url:
+        # Without an @ a password stands where a port does.
+        shown = re.sub(r"\A([A-Za-z+0-9.]+://[^:/?#]*):(?!\d{1,5}(?:[/?#]|\Z))[^/?#]*", r"\1:***", url)
     return re.sub(r"([?&]password=)[^&#]*", r"\1***", shown)

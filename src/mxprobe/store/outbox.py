@@ -62,14 +62,16 @@ class Outbox:
         return await self._database.transact(lambda connection: connection.execute(wanted).first() is not None)
 
     async def claim_delivery(self, alert: str, now: datetime, until: datetime, *, by: str) -> Delivery | None:
-        """Take the message for a target that is due and nobody has, the longest due first; None where there is none."""
+        """Take the message for a target that is due and nobody has; None where there is none.
+
+        Those that are due go out in their order: an end is not told before its beginning."""
         table, column = tables.delivery, tables.delivery.c
         free = or_(column.lease_until.is_(None), column.lease_until <= now, column.lease_until > now + FARTHEST)
         is_due = or_(column.next_at <= now, column.next_at > now + FARTHEST)
         wanted = (
             select(table)
             .where(column.alert == alert, column.done_at.is_(None), is_due, free)
-            .order_by(column.next_at, column.id)
+            .order_by(column.id)
             .limit(1)
             .with_for_update(skip_locked=True)  # SQLite, which has no such words, has one writer at a time
         )

@@ -35,13 +35,15 @@ def make_queue_tables(url: str) -> None:
             if there is None:
                 connection.execute(SchemaManager.get_schema().encode())
             missing = connection.execute(
-                "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regproc(name) IS NULL AND to_regtype(name) IS NULL",
+                "SELECT name FROM unnest(%s::text[]) AS name"
+                " WHERE to_regproc(name) IS NULL AND to_regtype(name) IS NULL",
                 (needed,),
             ).fetchall()
     except psycopg.Error as error:
         raise StoreError(f"{kind.shown}: {error_words(error)}") from error
     if missing:
         raise StoreError(
-            f"{kind.shown}: the tables procrastinate_* in it are of another version of procrastinate ({missing[0][0]} is"
-            " missing); while no worker runs, apply its migrations, or drop them: workers make them anew"
+            f"{kind.shown}: the tables procrastinate_* in it are of another version of procrastinate"
+            f" ({missing[0][0]} is missing); while no worker runs, apply its migrations, or drop them all with their"
+            " types and functions: workers make them anew, and nothing is lost"
         )

@@ -103,6 +103,8 @@ class JsonOf(TypeDecorator[Any]):
 
     def text(self, value: Any) -> str:
         """The value as JSON."""
+        if isinstance(value, dict):
+            return json.dumps(value, default=to_jsonable_python, separators=(",", ":"))
         # Not in pydantic's JSON mode, which replaces the surrogates in the keys of a dict.
         return json.dumps(self._adapter.dump_python(value), default=to_jsonable_python, separators=(",", ":"))
 

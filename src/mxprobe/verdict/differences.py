@@ -93,7 +93,7 @@ def weaker(seen: Seen, elsewhere: str) -> Difference | None:
         aspect=seen.aspect,
         before=good,
         after=seen.value,
-        summary=f"less than at {elsewhere}, which is known longer: {seen.reason or found[0].summary}",
+        summary=f"{seen.reason or found[0].summary}; this is new here, and less than at {elsewhere}",
         evidence={**seen.evidence, "elsewhere": elsewhere},
         source=found[0].source,
     )
@@ -181,7 +181,7 @@ def _starttls(before: str, complete: bool, seen: Seen, value: str) -> Iterator[D
         yield _difference("starttls-broken", "critical", before, seen, summary, STARTTLS, False)
     else:
         was = "it worked" if before == "works" else "it was broken"
-        summary = f"no STARTTLS ({was}): {seen.reason}"
+        summary = f"STARTTLS is gone ({was}): {seen.reason}"
         yield _difference("starttls-vanished", "critical", before, seen, summary, STARTTLS, False)
 
 
@@ -259,7 +259,7 @@ def _certificate(value: str) -> str:
 
 
 def _replaced(before: str, complete: bool, seen: Seen, value: str) -> Iterator[Difference]:
-    issuer, ends = seen.evidence.get("issuer") or "nobody", seen.evidence.get("not_after") or "no time"
+    issuer, ends = seen.evidence.get("issuer") or "nobody", _in_utc(seen.evidence.get("not_after")) or "no time"
     summary = f"another {seen.aspect.item} certificate, issued by {issuer}, valid until {ends}"
     yield _difference("certificate-replaced", "info", before, seen, summary, "RFC 5280 §4.1")
 
@@ -302,7 +302,7 @@ def _expiry(before: str, complete: bool, seen: Seen, value: str) -> Iterator[Dif
     stage = value.partition(" ")[2]
     same = _certificate(before) == _certificate(value)
     kind = seen.aspect.item
-    ends = seen.evidence.get("not_after")
+    ends = _in_utc(seen.evidence.get("not_after"))
     if same and _days(value) >= _days(before):
         return
     if stage == VALID:
@@ -314,8 +314,14 @@ def _expiry(before: str, complete: bool, seen: Seen, value: str) -> Iterator[Dif
         yield _difference("certificate-expired", "critical", before, seen, summary, DATES, good=False)
     else:
         left = seen.evidence.get("days_left")
-        summary = f"the {kind} certificate expires in {left} {'day' if left == 1 else 'days'}: {ends}"
+        words = "less than a day" if left == 0 else f"{left} {'day' if left == 1 else 'days'}"
+        summary = f"the {kind} certificate expires in {words}: {ends}"
         yield _difference("certificate-expiring", "warning", before, seen, summary, DATES, good=False)
+
+
+def _in_utc(moment: EvidenceValue) -> str:
+    """A time of the evidence, ISO 8601 in UTC, as people read it."""
+    return str(moment or "").replace("T", " ").replace("+00:00", " UTC")
 
 
 def _days(value: str) -> int:

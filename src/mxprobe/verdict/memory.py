@@ -176,7 +176,7 @@ def _known(
 ) -> tuple[Remembered, Told]:
     """An aspect of which a value was known, and is again."""
     found = tuple(
-        each
+        replace(each, evidence={**each.evidence, **_times(before, each)})
         for each in differences(value_before, before.complete, seen)
         if each.kind != "recovered" or before.open  # what was never told is not ended
     )
@@ -193,6 +193,16 @@ def _known(
     if found:
         return _counted(after, found, value_before, now, settings)
     return _after_flapping(after, seen, now, settings) if before.flaps else (after, ())
+
+
+def _times(before: Remembered, found: Difference) -> dict[str, EvidenceValue]:
+    """When it was known last to be as before, and since when it had been so; of a list that is not said of one word."""
+    if found.aspect.kind == NEVER_FLAPS:
+        return {}  # its dates say it
+    times = {"before_since": before.since, "before_until": before.known_at}
+    if found.before is None or found.aspect.kind in SETS:
+        del times["before_since"]
+    return {name: time.isoformat() for name, time in times.items() if time is not None}
 
 
 def _counted(
@@ -217,7 +227,9 @@ def _after_flapping(after: Remembered, seen: Seen, now: datetime, settings: Noti
     settled = replace(after, flaps=False, told=None, changes=())
     found = () if last is None else differences(last, after.complete, now_known)
     if not found:
-        return settled, (_recovered(seen.aspect, after.value, "flapping", "it no longer changes", seen.reason),)
+        ended = _recovered(seen.aspect, after.value, "flapping", "it no longer changes", seen.reason)
+        # What was told to be wrong before it flapped still is.
+        return settled, (replace(ended, severity="warning", good=False) if settled.open else ended,)
     settled, told = _tell(replace(settled, changes=(now,)), found, last)
     return settled, tuple(replace(each, evidence={**each.evidence, "flapped": True}) for each in told)
 

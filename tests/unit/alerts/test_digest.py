@@ -47,7 +47,10 @@ def test_it_counts_the_events_of_the_week_and_how_targets_stand() -> None:
     assert [each["kind"] for each in found["events"]] == ["starttls-vanished", "name-lost", "name-lost"]
     assert (found["count"], found["severity"]) == (3, "critical")
     text = render(DEFAULT, found, digest_key(AT))
-    assert text.title == "[critical] mxprobe: digest"
+    assert (
+        text.title
+        == "[digest] mxprobe: the week: 3 events at 2 targets in 7 days; of 3 targets 1 critical, 1 with a warning"
+    )
     assert "[warning] b.example: name-lost - s" in text.body.splitlines()
 
 

@@ -12,24 +12,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from examples.told import BACK, LOST
+from mxprobe.alerts.headlines import headline
 from mxprobe.alerts.messages import event_document
 from mxprobe.alerts.templates import DEFAULT, FIELDS, MAX_TEXT, MAX_TITLE, parse_template, render
+from mxprobe.verdict.events import EVENTS
 
 KEY = "0" * 64
 HOSTILE = st.text(st.characters(codec=None), max_size=300) | st.text("{}<>@`[](:/)\n\r\x00x", max_size=80)
 
 
 def test_our_text_says_what_happened_with_its_evidence() -> None:
-    text = render(DEFAULT, event_document(LOST, ("partners",)), KEY)
-    assert text.title == "[critical] a.example: starttls-vanished"
+    times = {"before_since": "2026-01-02T03:04:05+00:00", "before_until": "2026-02-28T11:59:30+00:00"}
+    lost = replace(LOST, evidence={**LOST.evidence, **times, "reason": "STARTTLS is no longer offered"})
+    text = render(DEFAULT, event_document(lost, ("partners",)), KEY)
+    assert text.title == "[critical] a.example: STARTTLS is gone at mx1.a.example[192.0.2.1]:25"
     assert text.body.splitlines() == [
         "STARTTLS is no longer offered",
         "",
-        "next-hop: a.example",
+        "next-hop: a.example (partners)",
         "endpoint: mx1.a.example[192.0.2.1]:25",
-        "groups: partners",
-        "changed: from works to not-offered",
-        "at: 2026-03-01T12:00:00Z",
+        "since: between 2026-02-28 11:59:30 UTC and 2026-03-01 12:00:00 UTC",
+        "was: works, since 2026-01-02 03:04:05 UTC",
+        "now: not-offered",
+        "event: starttls-vanished",
         "source: RFC 3207 §4",
         "",
         "reply: 250-SIZE 10240000",
@@ -41,8 +46,47 @@ def test_our_text_says_what_happened_with_its_evidence() -> None:
 
 def test_a_recovery_is_called_one() -> None:
     text = render(DEFAULT, event_document(BACK), KEY)
-    assert text.title == "[recovered] a.example: starttls-appeared"
+    assert text.title == "[recovered] a.example: STARTTLS works at mx1.a.example[192.0.2.1]:25"
     assert "ends: starttls-vanished" in text.body.splitlines()
+
+
+def test_what_ends_one_thing_and_is_wrong_itself_is_as_bad_as_that() -> None:
+    lost_in_the_dark = replace(LOST, evidence={"recovers": "unknown-for-long"})
+    assert render(DEFAULT, event_document(lost_in_the_dark), KEY).title.startswith("[critical] ")
+
+
+def test_what_is_new_and_worse_was_not_better_before() -> None:
+    worse = replace(LOST, kind="weaker-endpoint")
+    body = render(DEFAULT, event_document(worse), KEY).body
+    assert "now: not-offered" in body
+    assert "was: " not in body
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_each_kind_of_event_has_words_that_say_what_it_is(kind: str) -> None:
+    said = headline({"type": "event", "kind": kind, "aspect": "version TLSv1.2", "recovers": "version-gone"})
+    assert kind not in said
+    assert "{" not in said
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"kind": "recovered", "recovers": "starttls-vanished"}, 'over: "STARTTLS is gone"'),
+        ({"kind": "recovered", "recovers": "flapping", "aspect": "starttls"}, "stable: STARTTLS"),
+        (
+            {"kind": "version-gone", "aspect": "version {TLSv1.2}", "endpoint": "m[e]:25"},
+            "{TLSv1.2} is gone at m[e]:25",
+        ),
+        ({"kind": "of {a} newer version"}, "of {a} newer version"),
+        (
+            {"type": "summary", "count": 6, "events": [{"kind": "starttls-vanished", "endpoint": "m[e]:25"}]},
+            "STARTTLS is gone for 6 targets",
+        ),
+    ],
+)
+def test_a_headline_says_it_in_a_few_words(document: dict[str, object], said: str) -> None:
+    assert headline(document) == said
 
 
 @given(HOSTILE, HOSTILE, st.dictionaries(HOSTILE, HOSTILE | st.none() | st.booleans() | st.integers(), max_size=5))

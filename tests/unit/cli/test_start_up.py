@@ -9,7 +9,6 @@ import pytest
 
 HEAVY = (
     "OpenSSL",
-    "aiosqlite",
     "alembic",
     "asyncio",
     "cryptography",
@@ -64,7 +63,7 @@ def test_a_probe_imports_neither_the_store_nor_the_demo() -> None:
     code, modules = imported("probe", "[224.0.0.1]:25")
     assert code == 3
     assert "cryptography" in modules
-    assert not modules & {"sqlalchemy", "alembic", "aiosqlite", "tlslite", "mxprobe.demo", "mxprobe.schedule"}
+    assert not modules & {"sqlalchemy", "alembic", "tlslite", "mxprobe.demo", "mxprobe.schedule"}
 
 
 def test_without_names_to_resolve_the_dns_library_is_not_needed() -> None:

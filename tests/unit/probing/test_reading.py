@@ -150,7 +150,7 @@ def test_a_server_that_does_not_serve_us_refuses_at_its_stage(dialogue: Dialogue
     ("answer", "dialogue", "reason"),
     [
         (BUSY, Dialogue(greeting=Reply(code=421, lines=("4.7.0 too many connections",))), f"throttled: {BUSY.reply}"),
-        (Throttled(stage="connect", reply="Connection refused"), Dialogue(), "throttled: Connection refused"),
+        (Throttled(stage="connect", reply="Connection refused"), Dialogue(), "cannot connect: Connection refused"),
         (Silent(stage="connect", seconds=15), Dialogue(), "silent while connecting for 15 s"),
         (
             Closed(stage="greeting", how="eof"),

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from examples.stored import NOW
-from mxprobe.report.figures import Figures
+from mxprobe.report.figures import MOST_LISTED, Figures, Wrong, worst_of
 from mxprobe.report.status import status, unknown
 from mxprobe.store import AlertStanding, GroupStanding
 
@@ -58,6 +58,23 @@ def test_the_worst_comes_first_and_hides_nothing() -> None:
     assert found.word == "CRITICAL"
     assert "starttls-vanished" in found.lines[0]
     assert "WARNING: group g/1: 2 due" in "\n".join(found.lines[1:])
+
+
+def test_what_is_open_is_named_for_people_the_worst_first_and_so_many_at_most() -> None:
+    names = [
+        Wrong(severity="warning", next_hop="a.example", kind="null-mx", since=NOW - timedelta(hours=3)),
+        Wrong(severity="critical", next_hop="b.example", kind="starttls-vanished", endpoint="mx[192.0.2.1]:25"),
+        Wrong(severity="info", next_hop="c.example", kind="mx-added"),
+        *(Wrong(severity="warning", next_hop=f"{n:02}.example", kind="name-lost") for n in range(30)),
+    ]
+    wrong = worst_of(names)
+    assert len(wrong) == MOST_LISTED
+    counted = {("starttls-vanished", "critical"): 1, ("null-mx", "warning"): 1, ("name-lost", "warning"): 30}
+    lines = status(replace(FINE, open=counted, wrong=wrong), late=LATE).lines
+    start = lines.index("critical: b.example: starttls-vanished at mx[192.0.2.1]:25")
+    assert lines[start + 1 : start + 3] == ("warning: a.example: null-mx, 3 h ago", "warning: 00.example: name-lost")
+    assert lines[start + MOST_LISTED] == f"and {32 - MOST_LISTED} more"
+    assert not any("mx-added" in line for line in lines)
 
 
 def test_performance_data_is_as_nagios_has_it() -> None:

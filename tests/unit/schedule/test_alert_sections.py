@@ -74,7 +74,10 @@ def test_targets_are_as_their_sections_say(tmp_path: Path) -> None:
         ('url_file = "two"', "alert[0].url_file: it has to have one line"),
         ('url = "webhook+https://h/"', "alert[0]: a webhook is signed with one secret"),
         ('url = "webhook+https://h/"\nsecret_file = "no"', "alert[0].secret_file: DIR/no cannot be read: No such file"),
-        ('url = "webhook+https://h/"\nsecret_env = "SHORT"', "alert[0].secret_env: the secret has 3 bytes (allowed: 16 or more)"),
+        (
+            'url = "webhook+https://h/"\nsecret_env = "SHORT"',
+            "alert[0].secret_env: the secret has 3 bytes (allowed: 16 or more)",
+        ),
         ('url_env = "HOOK"', "alert[0]: a webhook is signed with one secret"),
         ('url = "json://h"\nsecret_env = "LONG"', "alert[0]: a secret is for a webhook"),
         ('url_env = "JSON"\nsecret_env = "LONG"', "alert[0]: a secret is for a webhook"),

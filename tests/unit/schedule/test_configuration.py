@@ -338,3 +338,8 @@ def test_a_password_is_for_a_url_that_takes_one(tmp_path: Path) -> None:
 
 
 PASSWORD_FILE = "[store]\nurl = 'postgresql://me@h/d'\npassword_file = 'password'\n"
+
+
+def test_who_keeps_nothing_need_not_be_allowed_to_read_the_password(tmp_path: Path) -> None:
+    (tmp_path / "probes.toml").write_text(PASSWORD_FILE)
+    assert read_configuration(tmp_path / "probes.toml", keeps=False).store_url == "postgresql://me@h/d"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mxprobe.schedule import files
-from mxprobe.schedule.files import read_at_most
+from mxprobe.schedule.files import read_at_most, secret_path
 
 
 def test_a_file_is_read_to_one_byte_over_the_limit(tmp_path: Path) -> None:
@@ -66,3 +66,15 @@ def test_a_writer_who_writes_nothing_is_not_waited_for_without_end(monkeypatch: 
     finally:
         os.close(reading)
         os.close(writing)
+
+
+def test_a_secret_may_be_where_systemd_puts_the_credentials_of_a_unit(tmp_path: Path) -> None:
+    unit = {"CREDENTIALS_DIRECTORY": "/run/credentials/mxprobe.service"}
+    assert secret_path("$CREDENTIALS_DIRECTORY/url", tmp_path, unit) == Path("/run/credentials/mxprobe.service/url")
+    assert secret_path("secrets/url", tmp_path, unit) == tmp_path / "secrets/url"
+    assert secret_path("/etc/url", tmp_path, unit) == Path("/etc/url")
+
+
+def test_without_credentials_that_is_what_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the environment has no CREDENTIALS_DIRECTORY"):
+        secret_path("$CREDENTIALS_DIRECTORY/url", tmp_path, {})

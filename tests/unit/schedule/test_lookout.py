@@ -109,6 +109,32 @@ async def test_those_who_were_reached_before_are_asked_first() -> None:
     assert place.asked[0][:2] == ("d49.test", "d48.test")
 
 
+NO_DNS = Vantage(state="no-dns", summary="there is no DNS here")
+UNANSWERED = Came(question=Question(name="example.test", status="servfail"))
+
+
+async def test_that_servers_were_reached_a_moment_ago_says_nothing_of_the_dns() -> None:
+    place = Place()
+    place.lookout.note(HERE, came("connected"))
+    place.found = NO_DNS
+    assert await place.lookout.hinders(HERE, UNANSWERED) == NO_DNS
+    assert place.lookout.bad
+
+
+async def test_each_without_an_answer_has_the_dns_asked_after_that() -> None:
+    place = Place()
+    place.gate.clear()
+    early = asyncio.create_task(place.lookout.hinders(HERE, UNANSWERED))
+    await asyncio.sleep(0)
+    late = [asyncio.create_task(place.lookout.hinders(HERE, UNANSWERED)) for _ in range(5)]
+    await asyncio.sleep(0)
+    place.gate.set()
+    assert await early is None
+    place.found = NO_DNS  # it goes away while those wait who came later
+    assert await asyncio.gather(*late) == [NO_DNS] * 5
+    assert len(place.asked) == 2
+
+
 def test_blocked_hinders_its_port_and_no_dns_who_needs_it() -> None:
     no_dns = Vantage(state="no-dns", summary="there is no DNS here")
     assert [hindrance(BLOCKED, each) for each in (HERE, LITERAL, SUBMISSION)] == [True, True, False]

@@ -45,6 +45,14 @@ def test_a_line_that_is_none_is_told_once_with_its_number_and_the_others_go_on()
     assert len(news) == 1
 
 
+def test_a_line_that_is_not_utf8_holds_up_none_of_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "f.txt"
+    path.write_bytes(b"a.example # caf\xe9\ncaf\xe9.example\nb.example\n")
+    known, news = read_again(NextHopFile(path=path), LATER)
+    assert texts(known) == ["a.example", "b.example"]
+    assert said(news) == [f"{path}: line 2: this is not UTF-8"]
+
+
 def test_the_wrong_file_does_not_fill_the_log() -> None:
     known, news = taken_over(NextHopFile(path=Path("f.txt")), "\n".join(f"no such {n}" for n in range(5000)))
     assert len(news) == MAX_TOLD + 1
@@ -96,9 +104,9 @@ def test_a_file_that_cannot_be_read_leaves_all_as_it_was_and_is_told_once(tmp_pa
     assert said(news) == [f"{path}: cannot be read: No such file or directory"]
     assert texts(lost) == ["a.example"]
     assert read_again(lost, LATER)[1] == ()
-    path.write_bytes(b"a.example\n\xff\n")
+    path.write_bytes("a.example\nb.example\n".encode("utf-16"))
     lost, news = read_again(lost, LATER)
-    assert said(news) == [f"{path}: line 2: this is not UTF-8"]
+    assert said(news) == [f"{path}: line 1: this is not UTF-8, but UTF-16 or no text at all"]
     assert texts(lost) == ["a.example"]
     path.write_text("b.example\n")
     found, news = read_again(lost, LATER)

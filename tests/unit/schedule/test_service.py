@@ -190,7 +190,7 @@ async def test_what_is_under_way_ends_when_the_service_is_stopped(clock: PlayedC
     await service.task
     assert {result.next_hop for result in store.kept} == {"0.example", "2.example"}
     assert await store.leased("all") == ()
-    assert service.told("stopped") == ["2 visits made"]
+    assert service.told("stopped") == ["2 visits made, 1 put off"]
 
 
 async def test_who_is_told_to_stop_a_second_time_does_not_wait(clock: PlayedClock, store: PlayedStore) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mxprobe.errors import StoreError
-from mxprobe.schedule.telling import Line, Teller
+from mxprobe.schedule.telling import LACK_OVER, Line, Teller
+from mxprobe.schedule.visit_run import Outcome
 
 FULL = StoreError("database or disk is full")
 LOCKED = StoreError("the database is locked")
@@ -44,3 +45,17 @@ def test_two_kinds_of_trouble_in_turn_are_told_once_each() -> None:
     teller.store_works(kept=True)
     teller.store_failed(LOCKED)
     assert store_lines(lines) == [str(LOCKED), str(FULL), AGAIN, str(LOCKED)]
+
+
+def test_what_this_machine_lacks_is_told_once_until_it_is_over() -> None:
+    lines: list[Line] = []
+    teller = Teller(lines.append)
+    for _ in range(3):
+        teller.lacks("no descriptors")
+        teller.visited("example.test", Outcome(state="kept"), 1.0)
+    teller.lacks("")
+    assert [line.what for line in lines].count("lack") == 1
+    for _ in range(LACK_OVER):
+        teller.visited("example.test", Outcome(state="kept"), 1.0)
+    teller.lacks("no descriptors")
+    assert [line.what for line in lines].count("lack") == 2

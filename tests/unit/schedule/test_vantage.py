@@ -146,9 +146,9 @@ def facts(starttls: Starttls, *, connections: int = 1, greeting: Reply | None = 
     ("reason", "how"),
     [
         ("silent while connecting for 15 s", "silent"),
-        (f"throttled: {os.strerror(errno.ECONNREFUSED)}", "refused"),
-        (f"throttled: {os.strerror(errno.ENETUNREACH)}", "unreachable"),
-        (f"throttled: {os.strerror(errno.EHOSTUNREACH)}", "unreachable"),
+        (f"cannot connect: {os.strerror(errno.ECONNREFUSED)}", "refused"),
+        (f"cannot connect: {os.strerror(errno.ENETUNREACH)}", "unreachable"),
+        (f"cannot connect: {os.strerror(errno.EHOSTUNREACH)}", "unreachable"),
         ("the server reset the connection while connecting", "other"),
     ],
 )

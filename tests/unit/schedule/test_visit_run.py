@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -303,6 +305,27 @@ async def test_where_the_port_is_blocked_there_is_no_result(lab: Lab) -> None:
     outcome = await lab.visit()
     assert (outcome.state, outcome.reason) == ("put-off", "port 25 is blocked here")
     assert lab.store.results == []
+
+
+async def test_what_came_of_asking_while_the_port_was_blocked_is_not_taken_for_the_server_later(lab: Lab) -> None:
+    lab.servers.facts["192.0.2.1"] = [silent(), endpoint("mx1.example.test")]
+    lab.place = BLOCKED
+    assert (await lab.visit()).state == "put-off"
+    lab.place = FINE
+    await lab.clock.pass_time(120)
+    assert (await lab.visit()).state == "kept"
+    (result,) = lab.store.results
+    assert [each.facts.starttls.state for each in result.endpoints if each.facts] == ["works"]
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS])
+async def test_what_this_machine_lacks_is_no_result_of_a_server(lab: Lab, number: int) -> None:
+    lacking = Starttls(state="unknown", reason=f"cannot connect: {os.strerror(number)}", stage="connect")
+    lab.servers.facts["192.0.2.1"] = [replace(silent(), starttls=lacking), endpoint("mx1.example.test")]
+    outcome = await lab.visit()
+    assert (outcome.state, bool(outcome.lack)) == ("put-off", True)
+    assert lab.store.results == []
+    assert (await lab.visit()).state == "kept"
 
 
 async def test_without_dns_there_is_no_result(lab: Lab) -> None:

@@ -47,6 +47,10 @@ def test_one_that_names_no_database_is_refused(url: str) -> None:
         ),
         ("mysql://me:secret@host/db", "mysql://me:***@host/db"),
         ("postgresql://me@host:5432/db", "postgresql://me@host:5432/db"),
+        ("postgresql://host:5432/db", "postgresql://host:5432/db"),
+        ("postgresql://me:secret/db", "postgresql://me:***/db"),
+        ("postgresql://me:sec#ret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://me:sec?ret@host/db", "postgresql://me:***@host/db"),
         ("sqlite:////a/b:c@d.db", "sqlite:////a/b:c@d.db"),
     ],
 )

@@ -304,6 +304,23 @@ def test_flapping_is_as_severe_as_the_change_that_it_stands_for() -> None:
     ]
 
 
+def test_what_is_stable_and_still_wrong_is_told_as_a_warning() -> None:
+    _, gone = run(values(STARTTLS, "works", "none", "works", "none", "works", *["none"] * 9))
+    _, back = run(values(STARTTLS, "none", "works", "none", "works", "none", *["works"] * 9))
+    assert [(events[-1].kind, events[-1].severity) for events in (gone, back)] == [
+        ("recovered", "warning"),
+        ("recovered", "info"),
+    ]
+
+
+def test_an_event_says_when_it_was_last_known_to_be_as_before_and_since_when_it_had_been_so() -> None:
+    _, events = run(values(STARTTLS, "works", "works", None, "none", "none", "works"))
+    assert [(each.evidence["before_since"], each.evidence["before_until"]) for each in events] == [
+        (START.isoformat(), (START + DAY).isoformat()),
+        ((START + 3 * DAY).isoformat(), (START + 4 * DAY).isoformat()),
+    ]
+
+
 def test_changes_that_are_far_apart_do_not_flap() -> None:
     _, events = run(values(STARTTLS, *["works", "none"] * 5), step=6 * DAY)
     assert "flapping" not in {event.kind for event in events}

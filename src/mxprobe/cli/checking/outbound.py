@@ -121,4 +121,4 @@ def _store(request: Request) -> str:
     path = request.configuration or Path("probes.toml")
     if request.configuration is None and not path.exists():
         raise InvalidSetting("--store", "it is missing, and so is probes.toml", "sqlite:///FILE, or -c probes.toml")
-    return read_configuration(path).store_url
+    return read_configuration(path, pass_over=True).store_url
