@@ -7,7 +7,7 @@ Internet does: `Script` says what this one does, and each of its fields away fro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count, cycle
@@ -41,6 +41,11 @@ class Script:
 
     ehlo: str | tuple[str, ...] = ("250-mx.test", "250-PIPELINING", "250-SIZE 10240000", "250-STARTTLS", "250 8BITMIME")
     """The reply to EHLO and LHLO; leave a line away to announce less."""
+
+    odd_connections: int = 0
+    """How many connections, the first, get `odd_ehlo` for an `ehlo`."""
+
+    odd_ehlo: str | tuple[str, ...] = "250 mx.test"
 
     helo: str = "250 mx.test"
 
@@ -98,6 +103,14 @@ class Front:
         return counted(lambda: self.connections, expected)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """What is behind an address: how it behaves, and the port of its TLS server on 127.0.0.1."""
+
+    script: Script = Script()
+    port: int | None = None
+
+
 @contextmanager
 def smtp_front(
     backend: RunningServer | int | None = None,
@@ -105,18 +118,20 @@ def smtp_front(
     *,
     addresses: Sequence[str] = ("127.0.0.1",),
     port: int = 0,
+    others: Mapping[str, Behind] | None = None,
 ) -> Iterator[Front]:
     """Run a front in a thread of its own, before the TLS server `backend` (its port) on 127.0.0.1.
 
     It listens on the same port of all `addresses`, which is a free one, or `port`. Without a backend, `tls` closes the
-    connection.
+    connection. `others` has what is behind some of the addresses instead; it may change at any time.
 
     Raises:
         OSError: an address is not there (`::1`, say).
     """
     front, backend_port = Front(port=port), backend.port if isinstance(backend, RunningServer) else backend
     with loop_in_thread("smtp front") as loop:
-        start = _listen(front, backend_port, script or Script(), addresses)
+        behind = Behind(script=script or Script(), port=backend_port)
+        start = _listen(front, behind, addresses, {} if others is None else others)
         servers = asyncio.run_coroutine_threadsafe(start, loop).result(10)
         try:
             yield front
@@ -126,15 +141,16 @@ def smtp_front(
 
 
 async def _listen(
-    front: Front, backend_port: int | None, script: Script, addresses: Sequence[str]
+    front: Front, behind: Behind, addresses: Sequence[str], others: Mapping[str, Behind]
 ) -> list[asyncio.Server]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         front.connections += 1
         front.open_connections += 1
         front.most_at_once = max(front.most_at_once, front.open_connections)
         front.dialogues.append([])
+        here = others.get(writer.get_extra_info("sockname")[0], behind)
         try:
-            await _Session(reader, writer, script, backend_port, front).run()
+            await _Session(reader, writer, here.script, here.port, front).run()
             await _end(reader, writer)
         except (OSError, TimeoutError):
             writer.transport.abort()  # the client left, as it may at any time
@@ -173,6 +189,7 @@ class _Session:
     ) -> None:
         self.reader, self.writer, self.script, self.backend_port = reader, writer, script, backend_port
         self.dialogue = front.dialogues[-1]
+        self.number = front.connections
         self.front = front
         turned_away = _too_many(front, script)
         front.throttled += turned_away
@@ -210,7 +227,7 @@ class _Session:
                     for number in count():
                         await self.send(b"250-X-CAPABILITY-%d\r\n" % number)
                 case b"EHLO" | b"LHLO":
-                    await self.reply(script.ehlo)
+                    await self.reply(script.odd_ehlo if self.number <= script.odd_connections else script.ehlo)
                 case b"HELO":
                     await self.reply(script.helo)
                 case b"STARTTLS":
