@@ -25,8 +25,8 @@ from mxprobe.schedule.timetable import Reading
 from mxprobe.schedule.vantage import Vantage
 from mxprobe.schedule.visit_run import Keep, Outcome, World
 from mxprobe.schedule.visits import Visit
-from mxprobe.store import Pruned, TargetResult, Work
-from mxprobe.terms import NextHop, parse_next_hop
+from mxprobe.store import Probed, Pruned, TargetResult, Work
+from mxprobe.terms import Endpoint, NextHop, parse_next_hop
 
 MONDAY = 1_780_272_000.0
 """2026-06-01, a Monday, 00:00 in UTC."""
@@ -102,9 +102,20 @@ class PlayedStore:
         for text, at in due.items():
             self.due.setdefault((text, group), (at, None, None))
 
-    async def planned(self, group: str) -> dict[str, datetime]:
+    async def forget_plans(self, groups: Iterable[str], before: datetime) -> int:
         self._look()
-        return {text: row[0] for (text, of), row in self.due.items() if of == group}
+        kept = set(groups)
+        gone = [key for key, (at, lease, _) in self.due.items() if key[1] not in kept and at < before and lease is None]
+        for key in gone:
+            del self.due[key]
+        return len(gone)
+
+    async def planned(self, group: str, next_hops: Iterable[str] | None = None) -> dict[str, datetime]:
+        self._look()
+        wanted = None if next_hops is None else set(next_hops)
+        return {
+            text: row[0] for (text, of), row in self.due.items() if of == group and (wanted is None or text in wanted)
+        }
 
     async def visited(self, next_hops: Iterable[str] | None = None) -> dict[str, datetime]:
         self._look()
@@ -115,12 +126,13 @@ class PlayedStore:
                 found[result.next_hop] = max(result.started_at, found.get(result.next_hop, result.started_at))
         return found
 
-    async def leased(self, group: str) -> tuple[Work, ...]:
+    async def leased(self, group: str, next_hops: Iterable[str] | None = None) -> tuple[Work, ...]:
         self._look()
+        wanted = None if next_hops is None else set(next_hops)
         return tuple(
             Work(next_hop=text, group=of, due_at=at, leased_by=by, lease_until=until)
             for (text, of), (at, until, by) in self.due.items()
-            if of == group and until is not None and by is not None
+            if of == group and until is not None and by is not None and (wanted is None or text in wanted)
         )
 
     async def take(
@@ -161,6 +173,22 @@ class PlayedStore:
         self.kept.append(result)
         return True
 
+    async def neighbours(self, struck: Mapping[Endpoint, datetime], now: datetime, limit: int) -> tuple[str, ...]:
+        self._look()
+        last: dict[str, TargetResult] = {result.next_hop: result for result in self.kept}
+        return tuple(
+            text
+            for text, result in last.items()
+            if any(each.endpoint in struck and result.finished_at < struck[each.endpoint] for each in result.endpoints)
+            and any(row[0] > now for (of, _), row in self.due.items() if of == text)
+        )[:limit]
+
+    async def hasten(self, group: str, next_hops: Iterable[str], at: datetime) -> tuple[str, ...]:
+        self._look()
+        later = [text for text in next_hops if self.due[text, group][0] > at and self.due[text, group][1] is None]
+        self.due.update(((text, group), (at, None, None)) for text in later)
+        return tuple(later)
+
     async def prune(self, now: datetime, *, keep_days: int | None = None, keep_scans: int | None = None) -> Pruned:
         self._look()
         self.pruned.append(now)
@@ -195,6 +223,8 @@ class PlayedVisits:
         self.seconds = seconds
         self.slow: dict[str, float] = {}
         self.failing: dict[str, Exception] = {}
+        self.behind: dict[str, Endpoint] = {}
+        self.struck: dict[Endpoint, float] = {}
         self.begun: list[tuple[str, float]] = []
         self.steady: dict[str, list[float]] = defaultdict(list)
         self.at_once = self.most_at_once = 0
@@ -216,11 +246,15 @@ class PlayedVisits:
             finished_at=moment_of(self.clock.now().wall),
             settings_digest="",
             route=Route(kind="null-mx"),
+            endpoints=tuple(Probed(endpoint=each, facts=None) for each in (self.behind.get(text),) if each),
         )
         if not await keep(result):
             return Outcome(state="lost", reason="somebody else has made this visit")
         self.steady[text].append(begun.steady)
-        return Outcome(state="kept")
+        at = next((self.struck[each.endpoint] for each in result.endpoints if each.endpoint in self.struck), None)
+        if at is None or result.started_at.timestamp() < at:
+            return Outcome(state="kept")
+        return Outcome(state="kept", struck={self.behind[text]: moment_of(at)})
 
     async def close(self) -> None:
         pass

@@ -23,6 +23,7 @@ from mxprobe.schedule.telling import Teller
 from mxprobe.schedule.timetable import Reading
 from mxprobe.schedule.visits import Visit
 from mxprobe.store import Pruned, TargetResult, Work
+from mxprobe.terms import Endpoint
 
 MOST_OWED = 10_000
 """Visits to be given back once the store works again: as many as may be under way. What is more, runs out."""
@@ -52,6 +53,10 @@ class Ledger(Interface):
     async def save_target(
         self, result: TargetResult, *, work: Work | None = None, next_due: datetime | None = None
     ) -> bool: ...
+
+    async def neighbours(self, struck: Mapping[Endpoint, datetime], now: datetime, limit: int) -> tuple[str, ...]: ...
+
+    async def hasten(self, group: str, next_hops: Iterable[str], at: datetime) -> tuple[str, ...]: ...
 
     async def prune(self, now: datetime, *, keep_days: int | None = None, keep_scans: int | None = None) -> Pruned: ...
 
@@ -117,6 +122,19 @@ class Claims:
     def expect(self, next_hop: str, due_at: datetime) -> None:
         """Take a visit for the one that is due then: what other processes make is known to whoever hands it out."""
         self._due[next_hop] = due_at
+
+    async def hasten(self, next_hops: Iterable[str]) -> tuple[str, ...]:
+        """Have these due now, as far as nobody has them and they are not; which ones."""
+        now = moment_of(self._clock.now().wall)
+        plans: dict[str, list[str]] = {}
+        for text in next_hops:
+            if text in self._groups:
+                plans.setdefault(self._groups[text], []).append(text)
+        moved: list[str] = []
+        for group, names in plans.items():
+            moved += await self._store.hasten(group, names, now)
+        self._due.update(dict.fromkeys(moved, now))
+        return tuple(moved)
 
     async def take(self, visits: Mapping[str, Visit]) -> Claimed:
         """Claim visits that are due."""

@@ -39,8 +39,10 @@ class SystemClock:
 
     async def wait(self, event: asyncio.Event, seconds: float) -> None:
         """Wait until the event is set, for so many seconds at the most."""
+        # Not wait_for: before Python 3.12 it loses a cancellation that comes with the event (gh-86296).
         with suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), max(seconds, 0.0))
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await event.wait()
 
 
 def moment_of(wall: float) -> datetime:

@@ -12,7 +12,8 @@ from mxprobe.schedule.visits import Visit
 
 class Handed:
     """The part of a `Timetable` that a service goes by, for visits that are handed over by `hand`. When those that
-    nobody has planned yet are due, it knows like one."""
+    nobody has planned yet are due, it knows like one. `is_news` is set when more is due than was, and reset by whoever
+    hands out."""
 
     def __init__(self, visits: Iterable[Visit], last: Mapping[str, float], now: Reading) -> None:
         self._visits: dict[str, Visit] = {}
@@ -20,14 +21,18 @@ class Handed:
         self._waiting: deque[str] = deque()
         self._ends: dict[str, asyncio.Future[float | None]] = {}
         self._closed = False
+        self.is_news = False
         self.change(visits, last, now)
+
+    def __contains__(self, next_hop: str) -> bool:
+        """Whether a visit was handed over that has not come to its end."""
+        return next_hop in self._ends
 
     async def hand(self, next_hop: str) -> float | None:
         """Have a visit made; None once it has come to its end, or the seconds after which it is to be tried again."""
         if self._closed:
             return 0.0
-        if next_hop in self._ends:
-            return PUT_OFF  # it was handed out twice
+        assert next_hop not in self._ends, "it is handed over once"
         end: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
         self._ends[next_hop] = end
         self._waiting.append(next_hop)
@@ -38,6 +43,12 @@ class Handed:
         self._closed = True
         while self._waiting:
             self._end(self._waiting.popleft(), 0.0)
+
+    def abandon(self) -> None:
+        """Nobody makes visits any more, nor those that were begun."""
+        self.close()
+        for next_hop in tuple(self._ends):
+            self._end(next_hop, 0.0)
 
     def change(self, visits: Iterable[Visit], last: Mapping[str, float], now: Reading) -> None:
         """From now on these visits."""
@@ -65,6 +76,10 @@ class Handed:
     def put_off(self, next_hop: str, now: Reading, seconds: float = PUT_OFF) -> None:
         """A visit has come to nothing."""
         self._end(next_hop, 0.0 if self._closed else seconds)
+
+    def hasten(self, next_hops: Iterable[str], now: Reading) -> None:
+        """Next-hops are due now, as the store knows; who hands out has to look."""
+        self.is_news = True
 
     def nap(self, now: Reading) -> float:
         """The seconds to wait before `take` may have something; 0 if it has."""

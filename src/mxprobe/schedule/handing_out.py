@@ -14,7 +14,7 @@ from typing import Protocol as Interface
 from procrastinate.jobs import Job
 
 from mxprobe.schedule.clock import moment_of
-from mxprobe.schedule.due import catch_up_window, first_due, planned
+from mxprobe.schedule.due import CATCH_UP, catch_up_window, first_due, planned
 from mxprobe.schedule.visits import Visit
 from mxprobe.store.handing_out import NAMED
 from mxprobe.terms import Endpoint, NextHop
@@ -58,7 +58,7 @@ class Rota(Interface):
 
     async def led_to(self, next_hops: Iterable[str]) -> dict[str, tuple[Endpoint, ...]]: ...
 
-    async def bring_forward(self, group: str, due: Mapping[str, tuple[datetime, datetime]]) -> None: ...
+    async def replan(self, group: str, due: Mapping[str, tuple[datetime, datetime]]) -> None: ...
 
     async def visited(self, next_hops: Iterable[str] | None = None) -> dict[str, datetime]: ...
 
@@ -79,10 +79,11 @@ class HandsOut:
     def __init__(self, store: Rota, jobs: Queue) -> None:
         self._store = store
         self._jobs = jobs
+        self._missed: dict[str, int] = {}
 
-    async def bring_forward(self, visits: Mapping[str, Visit]) -> None:
-        """Have visits made sooner that are planned for later than their interval says, because it was longer then."""
-        now = (await self._store.clock()).timestamp()
+    async def replan(self, visits: Mapping[str, Visit], now: float) -> None:
+        """Have visits made sooner that are planned for later than their interval says, because it was longer then.
+        `now` is by the clock that visits are planned by, that of this machine."""
         last = {text: at.timestamp() for text, at in (await self._store.visited()).items()}
         for group in groups_of(visits):
             sooner: dict[str, tuple[datetime, datetime]] = {}
@@ -90,12 +91,14 @@ class HandsOut:
                 visit = visits.get(text)
                 if visit is None or visit.groups[0].name != group or text not in last:
                     continue
+                if last[text] > now + visit.rhythm.every / 2:
+                    continue  # by another clock, which is wrong, or this one is
                 at = planned(text, visit.rhythm, last[text], now)
                 if at is None:
                     at = first_due(text, visit.rhythm, now, catch_up_window(len(visits), visit.rhythm.every))
                 if at + LATE < due_at.timestamp():
                     sooner[text] = due_at, moment_of(at)
-            await self._store.bring_forward(group, sooner)
+            await self._store.replan(group, sooner)
 
     async def hand_out(self, group: str, visits: Mapping[str, Visit]) -> None:
         """Put what of a group is due soon into the queue, each once; what was missed is spread as after a downtime."""
@@ -119,10 +122,13 @@ class HandsOut:
                 break
             text, due_at = rows[-1]
             after = due_at, text
-        crowd = len(missed) + len(chosen) >= LOOKED_AT - PAGE
+        # All of them at their place in the same time, and not the rest in less and less of it.
+        crowd = max(len(missed), self._missed.get(group, 0)) if missed else 0
+        self._missed[group] = crowd
+        most = CROWD_WINDOW if len(missed) + len(chosen) >= LOOKED_AT - PAGE else CATCH_UP
         for visit, due_at in missed:
-            window = catch_up_window(len(missed), visit.rhythm.every)
-            at = first_due(visit.next_hop.text, visit.rhythm, now, min(window, CROWD_WINDOW) if crowd else window)
+            window = min(catch_up_window(crowd, visit.rhythm.every), most)
+            at = first_due(visit.next_hop.text, visit.rhythm, now, window)
             if at <= now + AHEAD:
                 chosen.append((at, visit.next_hop.text, due_at))
         chosen.sort()

@@ -7,6 +7,7 @@ have nothing to do with each other are asked, briefly, and one look is for all t
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
@@ -35,6 +36,8 @@ ASKED = 2 * PROVIDERS
 
 PATIENCE = 90.0
 """Seconds that one look may take: longer than the patience for a connection and a greeting."""
+
+AWAY = Vantage(state="no-dns", summary="there was no DNS here until a moment ago")
 
 Look = Callable[[tuple[NextHop, ...]], Awaitable[Vantage]]
 """Asks these next-hops, and judges this place by how that went."""
@@ -81,6 +84,7 @@ class Lookout:
         self._looking: asyncio.Task[Vantage] | None = None
         self._asking_names: asyncio.Task[Vantage] | None = None
         self._at: float | None = None
+        self._without_names = -math.inf
         self._reached: dict[int, float] = {}
         self._good: dict[str, NextHop] = {}
         self.last: Vantage | None = None
@@ -121,13 +125,21 @@ class Lookout:
                 self._asking_names = asyncio.create_task(self._names(next_hop))
                 self._asking_names.add_done_callback(_seen)
             found = await asyncio.shield(self._asking_names)
-        return found if found.state == "no-dns" and hindrance(found, next_hop) else None
+        if found.state == "no-dns":
+            return found
+        # This visit may have asked before it was over, or been told what is remembered from then.
+        return AWAY if self._clock.now().steady - self._without_names < FRESH else None
 
     async def _names(self, first: NextHop) -> Vantage:
         found = await self._ask_names(_some((first,), self._good.values(), self._candidates()))
         if found.state == "no-dns":
-            self.last, self._at = found, self._clock.now().steady
+            self._found(found)
         return found
+
+    def _found(self, found: Vantage) -> None:
+        self.last, self._at = found, self._clock.now().steady
+        if found.state == "no-dns":
+            self._without_names = self._at
 
     def overdue(self) -> bool:
         """Whether to look before anything is begun: nobody ever has, or it was bad and that was a while ago."""
@@ -156,7 +168,7 @@ class Lookout:
 
     async def _ask(self, first: NextHop | None) -> Vantage:
         found = await self._look(_some(self._good.values(), () if first is None else (first,), self._candidates()))
-        self.last, self._at = found, self._clock.now().steady
+        self._found(found)
         return found
 
     def _looked(self, task: asyncio.Task[Vantage]) -> None:

@@ -15,7 +15,8 @@ class OnePass:
     could not be made."""
 
     def __init__(self, visits: Iterable[Visit], last: Mapping[str, float], now: Reading) -> None:
-        due = (visit for visit in visits if due_now(visit.next_hop.text, visit.rhythm, _last(visit, last), now.wall))
+        self._visits = {visit.next_hop.text: visit for visit in visits}
+        due = (visit for visit in self._visits.values() if due_now(visit.next_hop.text, visit.rhythm, _last(visit, last), now.wall))
         self._waiting = deque(due)
         self._under_way: set[str] = set()
         self.put_off_for_good: list[str] = []
@@ -39,6 +40,12 @@ class OnePass:
         """A visit has come to nothing; the next pass makes it."""
         self._under_way.discard(next_hop)
         self.put_off_for_good.append(next_hop)
+
+    def hasten(self, next_hops: Iterable[str], now: Reading) -> None:
+        """Make these visits in this pass too, as far as they are not in their quiet hours."""
+        waiting = {visit.next_hop.text for visit in self._waiting} | self._under_way
+        wanted = (self._visits[text] for text in next_hops if text not in waiting)
+        self._waiting.extend(visit for visit in wanted if not visit.rhythm.quiet.at(now.wall))
 
     def nap(self, now: Reading) -> float:
         """The seconds to wait before `take` may have something; 0 if it has."""

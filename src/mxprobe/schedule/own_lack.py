@@ -1,4 +1,4 @@
-"""What this machine lacks rather than the servers that are asked: descriptors, memory. Nothing it says is about them."""
+"""What this machine lacks, such as descriptors, where servers were to be asked: that says nothing of them."""
 
 from __future__ import annotations
 

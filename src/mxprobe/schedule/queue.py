@@ -49,6 +49,18 @@ def connector(url: str) -> PsycopgConnector:
     )
 
 
+async def opened(way: PsycopgConnector) -> None:
+    """Open the way to the queue.
+
+    Raises:
+        StoreError: the database does not answer.
+    """
+    try:
+        await way.open_async()
+    except (ConnectorException, psycopg.Error, OSError) as error:
+        raise _as_ours(error) from error
+
+
 class Jobs(JobManager):
     """The jobs of one worker. `tell` is called with an error when the database fails, and with None when it works
     again; once `closing` is set, nothing is waited for."""
@@ -129,7 +141,7 @@ class Jobs(JobManager):
             half = len(jobs) // 2
             return await self.defer(jobs[:half]) + await self.defer(jobs[half:])
         except ConnectorException as error:
-            raise self._as_ours(error) from error
+            raise _as_ours(error) from error
 
     async def has_grown(self) -> None:
         """Have the database look at the queue, which has many more jobs than it knows: it would go through all of them
@@ -141,7 +153,7 @@ class Jobs(JobManager):
         try:
             await self.connector.execute_query_async("ANALYZE procrastinate_jobs")
         except ConnectorException as error:
-            raise self._as_ours(error) from error
+            raise _as_ours(error) from error
 
     async def put_back_stalled(self, seconds: float) -> int:
         """Put back the jobs of workers that have said nothing for so long; how many.
@@ -152,7 +164,7 @@ class Jobs(JobManager):
         try:
             stalled = list(await self.get_stalled_jobs(seconds_since_heartbeat=seconds))
         except ConnectorException as error:
-            raise self._as_ours(error) from error
+            raise _as_ours(error) from error
         for job in stalled:
             try:
                 await super().retry_job(job, AT_ONCE)
@@ -160,7 +172,7 @@ class Jobs(JobManager):
                 await self._settle(job, partial(super().finish_job, job, Status.SUCCEEDED, True))
             except ConnectorException as error:
                 if _is_passing(error):
-                    raise self._as_ours(error) from error
+                    raise _as_ours(error) from error
                 # else it has come to its end meanwhile
         return len(stalled)
 
@@ -204,10 +216,11 @@ class Jobs(JobManager):
     def _has_failed(self, error: ConnectorException) -> None:
         if not self._failed:
             self._failed = True
-            self._tell(self._as_ours(error))
+            self._tell(_as_ours(error))
 
-    def _as_ours(self, error: ConnectorException) -> StoreError:
-        return StoreError(f"the queue of the workers: {error_words(error.__cause__ or error)}")
+
+def _as_ours(error: Exception) -> StoreError:
+    return StoreError(f"the queue of the workers: {error_words(error.__cause__ or error)}")
 
 
 def _is_passing(error: ConnectorException) -> bool:
@@ -219,7 +232,7 @@ def _is_passing(error: ConnectorException) -> bool:
 
 def _pool(**options: Any) -> AsyncConnectionPool:
     # To check each connection before each use would take a round trip more; one that is dead is noticed when used.
-    return AsyncConnectionPool(**{**options, "check": None, "max_size": POOL, "timeout": 10.0})
+    return AsyncConnectionPool(**{**options, "check": None, "max_size": POOL, "timeout": 5.0})
 
 
 async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:

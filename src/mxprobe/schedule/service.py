@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from mxprobe.errors import MxprobeError, StoreError
 from mxprobe.schedule.claims import Claims, Held, Ledger
 from mxprobe.schedule.clock import Clock, moment_of
+from mxprobe.schedule.concerned import ASKED_EVERY, Concerned
 from mxprobe.schedule.configuration import Configuration, InvalidConfiguration
 from mxprobe.schedule.handed import Handed
 from mxprobe.schedule.lookout import hindrance
@@ -79,6 +80,7 @@ class Service:
         self._clock = clock
         self._teller = Teller(tell)
         self._show = show
+        self._concerned = Concerned(store, clock)
         self._claims = Claims(store, clock, self._teller, owner=owner)
         self._is_planned = False
         self._begun = asyncio.Event()
@@ -135,6 +137,7 @@ class Service:
             while not self._stopping.is_set():
                 self._wake.clear()
                 await self._look_after(book)
+                await self._hasten(book)
                 await self._begin(book)
                 await self._clock.wait(self._wake, self._nap(book))
             await self._finish()
@@ -187,8 +190,11 @@ class Service:
         book = OnePass(self._visits.values(), last, now)
         await self._claims.plan(self._visits, dict.fromkeys(self._visits, moment_of(now.wall)))
         async with self._claims.renewing():
-            while not book.over and not self._stopping.is_set():
+            while not self._stopping.is_set():
                 self._wake.clear()
+                await self._hasten(book, at_once=not book.under_way())
+                if book.over:
+                    break
                 await self._begin(book)
                 if not book.over:
                     await self._clock.wait(self._wake, self._nap(book))
@@ -246,6 +252,22 @@ class Service:
         if due:
             await self._claim(book, due)
         self._show_progress(book)
+
+    async def _hasten(self, book: Book, *, at_once: bool = False) -> None:
+        """Have those visited soon whom it concerns what others came upon."""
+        try:
+            found = await self._concerned.next_hops(at_once=at_once)
+            if not found:
+                return
+            now, held = self._clock.now(), {held.visit.next_hop.text for held in self._claims.held}
+            moved = await self._claims.hasten(text for text in found if text not in held)
+        except StoreError as error:
+            self._teller.store_failed(error)
+            return
+        book.hasten(moved, now)
+        if moved:
+            words = f"{counted(len(moved), 'next-hop')} with the same servers {'is' if len(moved) == 1 else 'are'} next"
+            self._teller.tell("info", "brought-forward", words, next_hops=len(moved))
 
     async def _claim(self, book: Book, due: dict[str, Visit]) -> None:
         try:
@@ -319,6 +341,7 @@ class Service:
         if outcome.state == "lost":
             self._teller.tell("warning", "lost", outcome.reason, about=text)
             return
+        self._concerned.note(outcome.struck)
         self._last_visit_seconds = now.steady - held.begun.steady
         self._teller.visited(text, outcome, self._last_visit_seconds)
 
@@ -340,6 +363,8 @@ class Service:
     def _nap(self, book: Book) -> float:
         now = self._clock.now()
         left = self._files_at + FILES_AGAIN - now.steady if self._files() else math.inf
+        if self._concerned.waiting:
+            left = min(left, ASKED_EVERY)
         if len(self._claims.held) >= self._configuration.service.at_once:
             return max(left, 0.0)  # whatever ends wakes us
         return max(book.nap(now) if isinstance(book, OnePass) else min(book.nap(now), left), 0.0)

@@ -14,7 +14,7 @@ from mxprobe.schedule.visit_run import Outcome
 Level = Literal["info", "warning", "error"]
 
 LACK_OVER = 200
-"""Visits in a row that were made after one that lacked something here: then it is over, and told when it comes again."""
+"""Visits that are made in a row after something was lacking here, until that is over, and told if it comes again."""
 
 MOST_TROUBLES = 10
 """Kinds of trouble with the store that are told before it works again; the words of a server may differ each time."""

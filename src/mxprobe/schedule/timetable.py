@@ -119,6 +119,13 @@ class Timetable:
         if next_hop in self._visits:
             self._put(next_hop, self._visits[next_hop].rhythm.quiet.after(now.wall + seconds))
 
+    def hasten(self, next_hops: Iterable[str], now: Reading) -> None:
+        """Have next-hops visited now that would be later, each outside its quiet hours."""
+        self._look_at(now)
+        for text in next_hops:
+            if self._due.get(text, now.wall) > now.wall:
+                self._put(text, self._visits[text].rhythm.quiet.after(now.wall))
+
     def nap(self, now: Reading) -> float:
         """The seconds to wait before `take` may have something; 0 if it has. At most `LONGEST_NAP`."""
         self._look_at(now)

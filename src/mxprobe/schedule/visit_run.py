@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 from typing import Protocol as Interface
 
@@ -38,7 +39,8 @@ class Outcome:
     """What became of a visit.
 
     `kept` it has a result; `lost` somebody else has made it meanwhile; `put-off` it could not be made, for a `reason`,
-    or for a `lack` of this machine.
+    or for a `lack` of this machine. `struck` are endpoints at which something was found that concerns all who lead
+    there, with when they were asked.
     """
 
     state: Literal["kept", "lost", "put-off"]
@@ -46,6 +48,7 @@ class Outcome:
     lack: str = ""
     endpoints: int = 0
     events: tuple[KeptEvent, ...] = ()
+    struck: Mapping[Endpoint, datetime] = field(default_factory=dict)
     told: tuple[str, ...] = ()
 
 
@@ -203,7 +206,9 @@ class Visitor:
                 state="lost", reason="it is not ours any more: made by another process, or not planned any longer"
             )
         self._alerts.kept(noticed)
-        return Outcome(state="kept", endpoints=len(look.found), events=events, told=told)
+        return Outcome(
+            state="kept", endpoints=len(look.found), events=events, struck=self._struck(look, noticed), told=told
+        )
 
     async def close(self) -> None:
         """End what is still under way."""
@@ -241,6 +246,11 @@ class Visitor:
             again = self._aspects(visit, await self._observe(visit, since))
         memory, events = remember(old, corroborated(seen, again, events), at, self._notice)
         return memory, events, "confirmed"
+
+    def _struck(self, look: _Look, noticed: Iterable[Event]) -> Mapping[Endpoint, datetime]:
+        """The endpoints at which something was noticed that is told, and when they were asked."""
+        named = {event.endpoint for event in noticed if event.severity in ALERTING or event.recovers}
+        return {endpoint: facts.started_at for endpoint, (facts, _) in look.found if str(endpoint) in named}
 
     def _aspects(self, visit: Visit, look: _Look) -> tuple[Seen, ...]:
         endpoints = tuple(facts for _, (facts, _) in look.found)

@@ -25,7 +25,7 @@ from mxprobe.routing.route import endpoints_behind
 from mxprobe.schedule.handed import Handed
 from mxprobe.schedule.handing_out import CHANNEL, VISIT, HandsOut, Rota, groups_of, lock_of, queue_of, short
 from mxprobe.schedule.lookout import hindrance
-from mxprobe.schedule.queue import AT_ONCE, Jobs, connector
+from mxprobe.schedule.queue import AT_ONCE, Jobs, connector, opened
 from mxprobe.schedule.service import PUT_OFF_ERROR, Service
 from mxprobe.schedule.telling import Line, counted, in_one_line
 from mxprobe.schedule.timetable import PUT_OFF
@@ -100,6 +100,8 @@ class Worker:
                 self._service.stop()
             await serving
         finally:
+            if self._service.begun.is_set():
+                self._book().abandon()
             # What it had under way has come to its end; a database that is away is not waited for.
             asyncio.get_running_loop().call_later(LAST_WORDS, self._closing.set)
             if not self._service.stopping.is_set():
@@ -111,7 +113,7 @@ class Worker:
     async def _work(self, at_once: int) -> None:
         """Take from the queue until the service is stopped; what is under way comes to its end with it."""
         await self._service.begun.wait()
-        await self._connector.open_async()
+        await opened(self._connector)
         self._look_what_there_is()
         await self._hand_out_if_possible()
         tasks = [
@@ -195,9 +197,11 @@ class Worker:
             if visit is None or visit.groups[0].name != group:
                 if not await self._store.planned(group, (next_hop,)):
                     return
-                raise Later(PUT_OFF)  # by somebody who knows of it
+                raise Later(PUT_OFF, lock=f"{_ALONE}{next_hop}")  # by somebody who knows of it
             if (lock is None or lock.startswith(_ALONE)) and (own := await self._lock(visit.next_hop)):
                 raise Later(0.0, lock=own)
+            if next_hop in self._book():
+                raise Later(PUT_OFF, lock=f"{_ALONE}{next_hop}")  # it was handed out twice
             self._service.handed(next_hop, due_at)
             seconds = await self._book().hand(next_hop)
             found = self._service.world.lookout.last
@@ -229,7 +233,7 @@ class Worker:
     async def _hand_out_if_possible(self) -> None:
         try:
             if self._is_new:
-                await self._handing.bring_forward(self._known)
+                await self._handing.replan(self._known, datetime.now(UTC).timestamp())
                 self._is_new = False
             for group in groups_of(self._known):
                 await self._handing.hand_out(group, self._known)
@@ -252,6 +256,9 @@ class Worker:
                 self._store_said(error)
             if self._service.visits is not self._known and self._service.is_planned:
                 self._look_what_there_is()
+                self._book().is_news = True
+            if self._book().is_news:
+                self._book().is_news = False
                 await self._hand_out_if_possible()
             self._listen()
             await asyncio.sleep(LOOK_AFTER)

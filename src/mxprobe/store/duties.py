@@ -31,11 +31,12 @@ from sqlalchemy import (
 
 from mxprobe.store import tables, writing
 from mxprobe.store.handing_out import HandingOut
+from mxprobe.store.neighbours import Neighbours
 from mxprobe.store.outbox import add_deliveries
 from mxprobe.store.work import KeptEvent, NewDelivery, TargetResult, Work
 
 
-class Duties(HandingOut):
+class Duties(HandingOut, Neighbours):
     """The part of the store that a service needs beside scans."""
 
     async def save_target(

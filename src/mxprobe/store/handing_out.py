@@ -46,7 +46,7 @@ class HandingOut(Outbox):
 
         return await self._database.transact(work)
 
-    async def bring_forward(self, group: str, due: Mapping[str, tuple[datetime, datetime]]) -> None:
+    async def replan(self, group: str, due: Mapping[str, tuple[datetime, datetime]]) -> None:
         """Have next-hops of a group due at another time: those that are due when the first moment says, and that nobody
         has, at the second."""
         table = tables.due

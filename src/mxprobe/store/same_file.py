@@ -1,9 +1,9 @@
 """Whether the file that is open is still the one of that name: else results would go where nobody finds them.
 
 Whoever removes a database, moves it away or puts a copy in its place should end first who uses it
-(https://sqlite.org/howtocorrupt.html#unlink). A service that runs for years sees that happen all the same. SQLite itself
-does not notice: it writes to the file that it has open, which may have no name any more, and what lies beside the name
-(`-wal`) would be taken for that of the file that has come there.
+(https://sqlite.org/howtocorrupt.html#unlink). A service that runs for years sees that happen all the same. SQLite
+itself does not notice: it writes to the file that it has open, which may have no name any more, and what lies beside
+the name (`-wal`) would be taken for that of the file that has come there.
 """
 
 from __future__ import annotations

@@ -83,7 +83,9 @@ class Sqlite:
             case "attempt to write a readonly database":
                 return "the database, or its directory, cannot be written"
             case "unable to open database file":
-                return "the database cannot be opened: no permission for it or its directory, or too many files are open"
+                return (
+                    "the database cannot be opened: no permission for it or its directory, or too many files are open"
+                )
         return said
 
 

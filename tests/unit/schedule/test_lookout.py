@@ -8,7 +8,7 @@ import pytest
 
 from examples.played_service import BLOCKED, FINE, PlayedClock
 from mxprobe.network.provider import Provider
-from mxprobe.schedule.lookout import ASKED, FRESH, Came, Lookout, hindrance
+from mxprobe.schedule.lookout import ASKED, AWAY, FRESH, Came, Lookout, hindrance
 from mxprobe.schedule.vantage import Contact, How, Question, Vantage
 from mxprobe.terms import NextHop, parse_next_hop
 
@@ -133,6 +133,18 @@ async def test_each_without_an_answer_has_the_dns_asked_after_that() -> None:
     place.found = NO_DNS  # it goes away while those wait who came later
     assert await asyncio.gather(*late) == [NO_DNS] * 5
     assert len(place.asked) == 2
+
+
+async def test_who_had_no_answer_when_the_dns_was_away_waits_a_minute_after_it_is_back() -> None:
+    place = Place()
+    place.found = NO_DNS
+    assert await place.lookout.hinders(HERE, UNANSWERED) == NO_DNS
+    place.found = FINE
+    await place.lookout.look()
+    assert await place.lookout.hinders(HERE, UNANSWERED) == AWAY
+    assert await place.lookout.hinders(HERE, came("silent")) is None
+    await place.clock.pass_time(FRESH)
+    assert await place.lookout.hinders(HERE, UNANSWERED) is None
 
 
 def test_blocked_hinders_its_port_and_no_dns_who_needs_it() -> None:

@@ -32,6 +32,7 @@ from mxprobe.schedule.owners import owner
 from mxprobe.schedule.quiet_hours import DAY, HOUR, WEEK, quiet_hours
 from mxprobe.schedule.rhythm import Rhythm
 from mxprobe.schedule.vantage import Vantage
+from mxprobe.terms import Endpoint, parse_next_hop
 
 MINUTE = 60.0
 FULL_DISK = StoreError("sqlite:///mxprobe.db: database or disk is full")
@@ -375,6 +376,76 @@ async def a_pass(clock: PlayedClock, store: PlayedStore, service: Played) -> obj
     while not service.task.done():
         await clock.pass_time(1)
     return await service.task
+
+
+PROVIDER = Endpoint(host="mx.provider.example", address="192.0.2.1", port=25)
+
+
+def customers(service: Played, number: int) -> set[str]:
+    """Next-hops that lead to the same endpoint."""
+    names = {f"{each}.example" for each in range(number)}
+    service.visits.behind.update(dict.fromkeys(names, PROVIDER))
+    return names
+
+
+async def test_what_befalls_an_endpoint_has_all_who_lead_there_visited_soon_and_once(
+    clock: PlayedClock, store: PlayedStore
+) -> None:
+    async with running(clock, store, configured(group(next_hops(40)))) as service:
+        concerned = customers(service, 25)
+        await clock.pass_time(3 * DAY)
+        before = {text: len(times) for text, times in store.times().items()}
+        moment = clock.now().wall
+        service.visits.struck[PROVIDER] = moment
+        while not service.told("brought-forward"):
+            await clock.pass_time(MINUTE)
+        await clock.pass_time(2 * MINUTE)
+        after = {text: len(times) for text, times in store.times().items()}
+        assert {text for text, number in after.items() if number > before[text]} >= concerned
+        assert all(after[text] == before[text] + 1 for text in concerned)
+        await clock.pass_time(DAY / 4)
+        assert len(service.told("brought-forward")) == 1, "whoever was visited since knows it"
+        await clock.pass_time(3 * DAY)
+    assert min(apart(store)) >= 0
+    assert all(len(each) <= 8 for each in store.times().values())
+
+
+async def test_nobody_is_brought_forward_into_quiet_hours(clock: PlayedClock, store: PlayedStore) -> None:
+    nights, _ = quiet_hours(("18:00-06:00",), "UTC", where="quiet", where_timezone="timezone")
+    quiet = group(tuple(parse_next_hop(f"{each}.example") for each in range(5)), rhythm=Rhythm(every=DAY, quiet=nights))
+    others = group(tuple(parse_next_hop(f"{each}.example") for each in range(5, 10)), name="others")
+    async with running(clock, store, configured(quiet, others)) as service:
+        customers(service, 10)
+        await clock.pass_time(3 * DAY + 18 * HOUR + MINUTE)
+        service.visits.struck[PROVIDER] = clock.now().wall
+        await clock.pass_time(12 * HOUR - 2 * MINUTE)
+        assert service.told("brought-forward")
+        night = {text for text, at in service.visits.begun if at >= service.visits.struck[PROVIDER]}
+        assert night == {f"{each}.example" for each in range(5, 10)}
+        await clock.pass_time(5 * MINUTE)
+        assert {text for text, at in service.visits.begun if at >= service.visits.struck[PROVIDER]} == {
+            f"{each}.example" for each in range(10)
+        }
+
+
+async def test_a_pass_visits_those_too_whom_it_concerns_what_it_came_upon(
+    clock: PlayedClock, store: PlayedStore
+) -> None:
+    hourly = group(next_hops(12))
+    for _ in range(24):
+        service = played(clock, store, configured(hourly), once=True)
+        customers(service, 12)
+        await a_pass(clock, store, service)
+        await clock.pass_time(HOUR)
+    while True:
+        service = played(clock, store, configured(hourly), once=True)
+        customers(service, 12)
+        service.visits.struck[PROVIDER] = clock.now().wall
+        await a_pass(clock, store, service)
+        if service.visits.begun:
+            break
+        await clock.pass_time(HOUR)
+    assert sorted(text for text, _ in service.visits.begun) == sorted(f"{each}.example" for each in range(12))
 
 
 async def test_a_pass_makes_each_visit_that_is_due_once_and_ends(clock: PlayedClock, store: PlayedStore) -> None:
