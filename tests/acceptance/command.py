@@ -43,8 +43,8 @@ class Done:
 
 
 def command(*arguments: str | Path) -> list[str]:
-    """The command with these arguments, for those who start it themselves. Warnings are errors, but for one that
-    apprise is not to blame for: it imports what Python has."""
+    """The command with these arguments, for those who start it themselves. Warnings are errors, but for that of imghdr,
+    which apprise imports where Python still has it."""
     warnings = ("-W", "error", "-W", "ignore:'imghdr' is deprecated:DeprecationWarning")
     return [sys.executable, *warnings, "-m", "mxprobe", *(str(argument) for argument in arguments)]
 

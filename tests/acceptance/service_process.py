@@ -12,6 +12,7 @@ from threading import Condition, Thread
 from typing import Any
 
 from acceptance.command import command, environment
+from servers.faked_time import clean_up_after
 
 PATIENCE = 60.0
 """Seconds to wait for what a process should do soon: generous, because the machine may be busy."""
@@ -119,6 +120,7 @@ def service(
     finally:
         popen.kill()
         process.ended()
+        clean_up_after(popen.pid)
         assert popen.stderr is not None
         popen.stderr.close()
 

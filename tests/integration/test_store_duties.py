@@ -145,6 +145,16 @@ async def test_a_plan_adds_what_is_new_and_drops_what_is_no_more(store_url: str)
         assert await store.planned("other") == {"a.example": NOW + DAY}
 
 
+async def test_plans_of_groups_that_nobody_has_are_let_go_of_when_they_are_long_overdue(store_url: str) -> None:
+    async with open_store(store_url) as store:
+        for name in ("ours", "gone", "held", "ahead"):
+            await store.plan(name, {"a.example": NOW - timedelta(days=40) if name != "ahead" else NOW})
+        await store.take("held", await store.planned("held"), NOW, NOW + timedelta(minutes=2), by="somebody else")
+        assert await store.forget_plans(["ours"], NOW - timedelta(days=30)) == 1
+        left = [name for name in ("ours", "gone", "held", "ahead") if await store.planned(name)]
+        assert left == ["ours", "held", "ahead"]
+
+
 async def test_those_who_claim_at_once_never_get_the_same(store_url: str) -> None:
     names = [f"d{number}.example" for number in range(120)]
     claimed: Counter[str] = Counter()

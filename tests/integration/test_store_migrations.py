@@ -208,7 +208,7 @@ async def test_a_newer_database_is_refused_and_left_alone(store_url: str) -> Non
 
 def test_every_schema_follows_from_the_one_before() -> None:
     revisions = [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
-    assert revisions == ["0003", "0002", "0001"]
+    assert revisions == ["0004", "0003", "0002", "0001"]
 
 
 async def test_a_database_of_another_program_on_a_server_is_left_alone(postgresql_server: Postgresql) -> None:

@@ -29,9 +29,14 @@ def set_clock(path: Path, seconds: float) -> None:
     new.replace(path)  # it never sees half of it
 
 
+def clean_up_after(process_id: int) -> None:
+    """Remove what the library shares between processes (shm_overview(7)), which one that was killed leaves behind."""
+    for name in (f"faketime_shm_{process_id}", f"sem.faketime_sem_{process_id}"):
+        (Path("/dev/shm") / name).unlink(missing_ok=True)
+
+
 def _environment() -> dict[str, str]:
-    # Without what it shares with its children: a process that is killed would leave that behind (in /dev/shm).
-    return {"LD_PRELOAD": str(_library()), "FAKETIME_DISABLE_SHM": "1"}
+    return {"LD_PRELOAD": str(_library())}
 
 
 @cache

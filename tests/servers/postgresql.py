@@ -71,11 +71,12 @@ class Postgresql:
                     raise self._process.failure("does not take connections") from error
             time.sleep(0.02)
 
-    def stop(self) -> None:
-        """Stop the server, whoever is connected (`pg_ctl stop -m fast`)."""
+    def stop(self, *, immediately: bool = False) -> None:
+        """Stop the server, whoever is connected (`pg_ctl stop -m fast`), or as if the machine went down (`-m
+        immediate`)."""
         if self._process is not None:
             with suppress(ProcessLookupError):
-                os.kill(self._process.popen.pid, signal.SIGINT)
+                os.kill(self._process.popen.pid, signal.SIGQUIT if immediately else signal.SIGINT)
             self._process.popen.wait(START_SECONDS)
         self._running.close()
         self._process = None
