@@ -1,7 +1,7 @@
 # make demo    a small world of mail servers on loopback, scanned and reported; needs nothing but Python and a network
 # make test    all tests; installs the servers that they talk to when run as root on Debian, else names what is missing
 # make check   what every change has to pass, in a minute: ruff, mypy, import-linter, the suite table, the unit tests
-# make bench   our cost beside that of nmap, sslscan and sslyze, for one server and for many; a quarter of an hour (bench/README.md)
+# make bench   our cost beside that of nmap, sslscan and sslyze, for one server and for many, and of the service; half an hour (bench/README.md)
 # make clean   removes everything that make has made
 #
 # Another Python than the first usable one in the PATH: make PYTHON=python3.13 demo
@@ -42,6 +42,8 @@ bench: $(DEV_READY)
 	$(BIN)/python bench/targets.py
 	$(BIN)/python bench/hostile.py
 	$(BIN)/python bench/many.py
+	$(BIN)/python bench/service.py --next-hops 1000 10000
+	$(BIN)/python bench/internet.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

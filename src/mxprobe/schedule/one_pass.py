@@ -16,7 +16,11 @@ class OnePass:
 
     def __init__(self, visits: Iterable[Visit], last: Mapping[str, float], now: Reading) -> None:
         self._visits = {visit.next_hop.text: visit for visit in visits}
-        due = (visit for visit in self._visits.values() if due_now(visit.next_hop.text, visit.rhythm, _last(visit, last), now.wall))
+        due = (
+            visit
+            for visit in self._visits.values()
+            if due_now(visit.next_hop.text, visit.rhythm, _last(visit, last), now.wall)
+        )
         self._waiting = deque(due)
         self._under_way: set[str] = set()
         self.put_off_for_good: list[str] = []
