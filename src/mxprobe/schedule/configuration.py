@@ -10,16 +10,16 @@ from pathlib import Path
 
 from mxprobe.alerts.listener import ALLOWED_LISTENER, parse_listener
 from mxprobe.alerts.targets import AlertTarget
-from mxprobe.errors import InvalidNextHop, InvalidSetting, StoreError, TrustStoreError
+from mxprobe.errors import InvalidNextHop, InvalidSetting, TrustStoreError
 from mxprobe.mta.profile import Profile
 from mxprobe.routing.ignore_list import entries_of_file, parse_ignore_list
 from mxprobe.schedule.alert_sections import alert_mistakes, alert_targets
-from mxprobe.schedule.files import beside, read_at_most, secret_path
+from mxprobe.schedule.files import beside
+from mxprobe.schedule.group_section import EACH_DAY, requirements_of, rhythm_of
 from mxprobe.schedule.next_hop_files import NextHopFile, mark_of, next_hops_in, read_text, taken_over
 from mxprobe.schedule.notice_section import notice_settings
 from mxprobe.schedule.profiles import profile_of_section
-from mxprobe.schedule.quiet_hours import quiet_hours
-from mxprobe.schedule.rhythm import ALLOWED_EVERY, ALLOWED_JITTER, Rhythm, interval, jitter
+from mxprobe.schedule.rhythm import Rhythm
 from mxprobe.schedule.sections import (
     ALLOWED_EHLO,
     AlertSection,
@@ -30,25 +30,17 @@ from mxprobe.schedule.sections import (
     ProfileSection,
     Sections,
     ServiceSection,
-    StoreSection,
-    brief,
     check_sections,
     closest,
     key_path,
 )
-from mxprobe.store import sqlite_path, sqlite_url
-from mxprobe.store.location import ALLOWED_URL, is_postgresql, with_password, without_password
+from mxprobe.schedule.store_section import url_of_store
 from mxprobe.terms import NextHop, ehlo_name, parse_next_hop
-from mxprobe.verdict.requirements import ALLOWED_REQUIREMENTS, REQUIREMENTS, Requirement, parse_requirement
+from mxprobe.verdict.requirements import Requirement
 from mxprobe.verdict.seen import DEFAULTS, NoticeSettings
 
 STANDARD_INPUT = "-"
 """The `file` of a group whose next-hops come from standard input."""
-
-_MAX_PASSWORD = 4096
-"""Bytes of a file with the password of a database."""
-
-_RHYTHM = Rhythm(every=24 * 3600.0, jitter=2.4 * 3600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +54,7 @@ class Group:
     next_hops: tuple[NextHop, ...]
     profile: Profile | None = None
     requirements: tuple[Requirement, ...] = ()
-    rhythm: Rhythm = _RHYTHM
+    rhythm: Rhythm = EACH_DAY
     depth: Depth = "standard"
     full_every: int = 7
     listed: tuple[NextHop, ...] = ()
@@ -192,19 +184,24 @@ class _Reader:
             names.add(section.name)
             groups.append(self._group(f"group[{number}]", section, profiles, sections.probe))
         self._alerts(sections.alert, names)
-        notice, mistakes = notice_settings(sections.notice, str(self._path))
-        self._mistakes += mistakes
+        notice, wrong_notice = notice_settings(sections.notice, str(self._path))
+        self._mistakes += wrong_notice
         self._metrics(sections.service)
         inputs = [number for number, section in enumerate(sections.group) if section.file == STANDARD_INPUT]
         for number in inputs[1:]:
             self._wrong(f"group[{number}].file", f"group[{inputs[0]}] reads standard input already")
+        probe = self._probe(sections.probe)
+        store_url, wrong_store = url_of_store(
+            sections.store, str(self._path), self._directory, with_its_password=self._keeps
+        )
+        self._mistakes += wrong_store
         configuration = Configuration(
             path=self._path,
-            probe=self._probe(sections.probe),
+            probe=probe,
             limits=sections.limits,
             profiles=tuple(profile for profile in profiles.values() if profile),
             groups=tuple(groups),
-            store_url=self._store_url(sections.store),
+            store_url=store_url,
             keep_days=sections.store.keep_days,
             keep_scans=sections.store.keep_scans,
             service=sections.service,
@@ -350,52 +347,20 @@ class _Reader:
             if section.profile not in profiles:
                 problem = f"there is no profile {section.profile!r}{closest(section.profile, tuple(profiles))}"
                 self._wrong(f"{key}.profile", problem, ", ".join(profiles) or "the NAME of a [profiles.NAME]")
+        rhythm, wrong_rhythm = rhythm_of(section, f"{self._path}: {key}")
+        requirements, wrong_requirements = requirements_of(section, f"{self._path}: {key}", f"{key}.profile")
+        self._mistakes += (*wrong_requirements, *wrong_rhythm)
         group = Group(
             name=section.name,
             next_hops=tuple(listed.values()),
             profile=profile,
-            requirements=self._requirements(key, section),
-            rhythm=self._rhythm(key, section),
+            requirements=requirements,
+            rhythm=rhythm,
             depth=section.depth or probe.depth,
             full_every=section.full_every or probe.full_every,
             listed=tuple(listed.values()),
         )
         return group if file is None else group.with_file(file)
-
-    def _rhythm(self, key: str, section: GroupSection) -> Rhythm:
-        """How often, and when; that of nobody where there is a mistake in it."""
-        rhythm = _RHYTHM
-        try:
-            rhythm = Rhythm(every=interval(section.every))
-        except ValueError as error:
-            self._wrong(f"{key}.every", str(error), ALLOWED_EVERY)
-        try:
-            rhythm = replace(rhythm, jitter=jitter(section.jitter, rhythm.every))
-        except ValueError as error:
-            self._wrong(f"{key}.jitter", str(error), ALLOWED_JITTER)
-        quiet, mistakes = quiet_hours(
-            section.quiet,
-            section.timezone,
-            where=f"{self._path}: {key}.quiet",
-            where_timezone=f"{self._path}: {key}.timezone",
-        )
-        self._mistakes += mistakes
-        return replace(rhythm, quiet=quiet)
-
-    def _requirements(self, key: str, section: GroupSection) -> tuple[Requirement, ...]:
-        requirements: dict[Requirement, None] = {}
-        for index, text in enumerate(section.require):
-            where = f"{key}.require[{index}]"
-            try:
-                requirement = parse_requirement(text)
-            except ValueError:
-                problem = f"{brief(text)} is not a requirement{closest(text, REQUIREMENTS)}"
-                self._wrong(where, problem, ALLOWED_REQUIREMENTS)
-                continue
-            if requirement.name == "shared-cipher" and section.profile is None:
-                self._wrong(where, f"{text!r} needs a profile, with which a cipher can be shared", f"{key}.profile")
-            requirements[requirement] = None
-        return tuple(requirements)
 
     def _file(self, key: str, name: str) -> NextHopFile | None:
         """Next-hops from a file, or from standard input; None where it cannot be read."""
@@ -436,41 +401,6 @@ class _Reader:
             self._mistakes.append(InvalidSetting(where, str(error)))
         else:
             next_hops[next_hop.text] = next_hop
-
-    def _store_url(self, section: StoreSection) -> str:
-        url = section.url
-        try:
-            if section.password_file is not None and self._keeps:
-                return self._with_password(url, section.password_file)
-            if is_postgresql(url):
-                return url
-            return sqlite_url(beside(self._directory, str(sqlite_path(url))))
-        except StoreError:
-            self._wrong("store.url", f"found {brief(without_password(url))}", ALLOWED_URL)
-            return url
-
-    def _with_password(self, url: str, name: str) -> str:
-        """The URL with the password that a file of one line holds; no mistake quotes it."""
-        path = Path(name)
-        try:
-            path = secret_path(name, self._directory)
-            data = read_at_most(path, _MAX_PASSWORD)
-            password = data.removesuffix(b"\n").removesuffix(b"\r").decode()
-        except UnicodeDecodeError:
-            self._wrong("store.password_file", f"{path} is not UTF-8")
-            return url
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            self._wrong("store.password_file", f"{path} cannot be read: {reason}")
-            return url
-        if not password or len(data) > _MAX_PASSWORD or not password.isprintable():
-            self._wrong("store.password_file", f"{path} has to have one line", "the password, and nothing else")
-            return url
-        try:
-            return with_password(url, password)
-        except ValueError as error:
-            self._wrong("store.password_file", str(error), "store.url = postgresql://USER@HOST/DATABASE")
-            return url
 
 
 _TOML_ERROR = re.compile(r"(.*) \(at (line \d+, column \d+|end of document)\)", re.DOTALL)
