@@ -16,7 +16,9 @@ from mxprobe.verdict.events import Event
 from mxprobe.verdict.seen import Aspect
 from mxprobe.verdict.summaries import summaries
 
-ALERTS = (Path(__file__).resolve().parents[3] / "docs" / "alerts.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[3]
+ALERTS = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 ENDPOINT = "mx1.example.com[192.0.2.1]:25"
 EVENT = Event(
     kind="starttls-vanished",
@@ -42,6 +44,12 @@ KEY = delivery_key("postmaster", event_key(EVENT))
 def test_the_mail_is_what_is_sent_of_this_event() -> None:
     text = render(DEFAULT, event_document(EVENT, ("partners",)), KEY)
     assert f"```\nSubject: {text.title}\n\n{text.body}\n```" in ALERTS
+
+
+def test_the_readme_shows_the_beginning_of_it() -> None:
+    text = render(DEFAULT, event_document(EVENT, ("partners",)), KEY)
+    beginning = "\n".join(text.body.splitlines()[:6])
+    assert f"```\nSubject: {text.title}\n\n{beginning}\n```" in README
 
 
 def test_the_body_of_a_webhook_is_what_is_sent_of_this_event() -> None:
