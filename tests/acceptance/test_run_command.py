@@ -20,7 +20,7 @@ from acceptance.command import command, complaint, environment, mxprobe, mxprobe
 from acceptance.world import address_of, configuration, name_server
 from servers.smtp_front import Front
 
-DOMAINS = 40
+DOMAINS = 150
 HOSTS = 8
 """Domains whose mail goes to so few hosts: an endpoint is asked for the first of them only."""
 
@@ -178,7 +178,7 @@ def one_group_of(probes: Path, *next_hops: str) -> Path:
 
 def test_sigterm_ends_the_service_and_sighup_has_it_read_its_configuration(probes: Path, front: Front) -> None:
     with service(probes) as process:
-        assert "42 next-hops" in heard(process, "info started")
+        assert f"{DOMAINS + 2} next-hops" in heard(process, "info started")
         heard(process, "info visited")
         good = probes.read_text()
         probes.write_text(good.replace('"depth": "quick"', "").replace("[[group]]", '[[group]]\nevery = "soon"'))
@@ -187,7 +187,7 @@ def test_sigterm_ends_the_service_and_sighup_has_it_read_its_configuration(probe
         assert "the one of before is kept" in heard(process, "error configuration")
         probes.write_text(good.replace('"nowhere.test', '"other.test'))
         process.send_signal(signal.SIGHUP)
-        assert "read again: 42 next-hops" in heard(process, "info configuration")
+        assert f"read again: {DOMAINS + 2} next-hops" in heard(process, "info configuration")
         process.send_signal(signal.SIGTERM)
         heard(process, "info stopped")
         assert process.wait(PATIENCE) == 0
