@@ -6,38 +6,30 @@ Whatever it knows of time, of mail servers and of the store comes in from outsid
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from mxprobe.errors import MxprobeError, StoreError
 from mxprobe.schedule.claims import Claims, Held, Ledger
 from mxprobe.schedule.clock import Clock, moment_of
 from mxprobe.schedule.concerned import ASKED_EVERY, Concerned
-from mxprobe.schedule.configuration import Configuration, InvalidConfiguration
+from mxprobe.schedule.configuration import Configuration
 from mxprobe.schedule.handed import Handed
 from mxprobe.schedule.lookout import hindrance
-from mxprobe.schedule.next_hop_files import NextHopFile, read_again
 from mxprobe.schedule.one_pass import OnePass
 from mxprobe.schedule.own_lack import lack_of
-from mxprobe.schedule.quiet_hours import DAY
+from mxprobe.schedule.pruning import Pruning
+from mxprobe.schedule.settled import MakeWorld, Settled
 from mxprobe.schedule.telling import Line, Progress, Standing, Teller, counted, in_one_line
 from mxprobe.schedule.timetable import PUT_OFF, Reading, Timetable
 from mxprobe.schedule.visit_run import Outcome, World
-from mxprobe.schedule.visits import Visit, visits
+from mxprobe.schedule.visits import Visit
 from mxprobe.store import TargetResult
 from mxprobe.terms import NextHop
 
-FILES_AGAIN = 30.0
-"""Seconds after which files of next-hops are looked at again."""
-
 PUT_OFF_ERROR = 900.0
 """Seconds before a visit is tried again that met an error of the program: it will hardly be another in a minute."""
-
-FORGOTTEN = timedelta(days=30)
-"""How long visits are overdue that nobody will make: their group is in no configuration. A service that was away for
-longer plans them anew, so that nothing is lost where somebody has it after all."""
 
 SHOWN_AGAIN = 1.0
 """Seconds after which it is counted again, for a display, how many visits are overdue."""
@@ -49,9 +41,9 @@ Book = LastingBook | OnePass
 class Service:
     """One process that makes the visits of a configuration. Use it once, by `run` or by `once`.
 
-    `make_world` makes what a configuration comes to, now and after it was read again by `read`; it is given what says
-    which visits there are at that moment. It may raise an `MxprobeError`, and so may `read`. `tell` takes what is to be
-    logged, `show` how far it is. `make_book` makes what `run` goes by, if that is not its own timetable.
+    `make_world` makes what a configuration comes to, now and after it was read again by `read`, which may raise an
+    `MxprobeError` too. `tell` takes what is to be logged, `show` how far it is. `make_book` makes what `run` goes by,
+    if that is not its own timetable.
     """
 
     def __init__(
@@ -59,7 +51,7 @@ class Service:
         configuration: Configuration,
         store: Ledger,
         *,
-        make_world: Callable[[Configuration, Callable[[], Mapping[str, Visit]]], World],
+        make_world: MakeWorld,
         read: Callable[[], Configuration],
         clock: Clock,
         owner: str,
@@ -68,17 +60,14 @@ class Service:
         tell: Callable[[Line], None] = lambda _line: None,
         show: Callable[[Progress], None] = lambda _progress: None,
     ) -> None:
-        self._configuration = configuration
-        self._groups = list(configuration.select_groups(groups))
-        self._names = groups
-        self._visits = visits(self._groups)
         self._store = store
         self._make_book = make_book
-        self._make_world = make_world
-        self._world = make_world(configuration, self._visits_now)
-        self._read = read
         self._clock = clock
         self._teller = Teller(tell)
+        self._settled = Settled(
+            configuration, groups, make_world=make_world, read=read, clock=clock, teller=self._teller
+        )
+        self._pruning = Pruning(store, self._settled, clock, self._teller)
         self._show = show
         self._concerned = Concerned(store, clock)
         self._claims = Claims(store, clock, self._teller, owner=owner)
@@ -88,12 +77,8 @@ class Service:
         self._at_once = asyncio.Event()
         self._wake = asyncio.Event()
         self._reload = False
-        self._files_at = 0.0
-        self._pruned_at: float | None = None
-        self._pruning: asyncio.Task[None] | None = None
         self._ended_as: Counter[str] = Counter()
         self._last_visit_seconds: float | None = None
-        self._is_configured = True
         self._overdue = (-SHOWN_AGAIN, 0)
 
     def stop(self) -> None:
@@ -114,8 +99,8 @@ class Service:
             ended=dict(self._ended_as),
             under_way=len(self._claims.held),
             last_visit_seconds=self._last_visit_seconds,
-            can_see=not self._world.lookout.bad,
-            is_configured=self._is_configured,
+            can_see=not self._settled.world.lookout.bad,
+            is_configured=self._settled.is_right,
         )
 
     async def run(self) -> None:
@@ -126,13 +111,12 @@ class Service:
         """
         last = await self._start()
         now = self._clock.now()
-        self._files_at = now.steady
-        book = self._make_book(self._visits.values(), last, now)
-        await self._claims.plan(self._visits, self._due(book))
+        book = self._make_book(self._settled.visits.values(), last, now)
+        await self._claims.plan(self._settled.visits, self._due(book))
         self._is_planned = True
         self._begun.set()
-        words = f"{counted(len(self._visits), 'next-hop')}, {counted(book.overdue(now), 'visit')} overdue"
-        self._teller.tell("info", "started", words, next_hops=len(self._visits))
+        words = f"{counted(len(self._settled.visits), 'next-hop')}, {counted(book.overdue(now), 'visit')} overdue"
+        self._teller.tell("info", "started", words, next_hops=len(self._settled.visits))
         async with self._claims.renewing():
             while not self._stopping.is_set():
                 self._wake.clear()
@@ -147,7 +131,7 @@ class Service:
     @property
     def visits(self) -> Mapping[str, Visit]:
         """The visits that there are, by next-hop."""
-        return self._visits
+        return self._settled.visits
 
     @property
     def begun(self) -> asyncio.Event:
@@ -167,7 +151,7 @@ class Service:
     @property
     def world(self) -> World:
         """What the configuration comes to."""
-        return self._world
+        return self._settled.world
 
     def handed(self, next_hop: str, due_at: datetime) -> None:
         """A visit was handed over to the book, which is due then by the store."""
@@ -176,8 +160,8 @@ class Service:
 
     async def look_again(self) -> None:
         """Look whether anybody can be seen from here again, where it was otherwise a while ago."""
-        if self._world.lookout.bad and self._world.lookout.overdue() and self._visits:
-            await self._look_out(next(iter(self._visits.values())).next_hop)
+        if self._settled.world.lookout.bad and self._settled.world.lookout.overdue() and self._settled.visits:
+            await self._look_out(next(iter(self._settled.visits.values())).next_hop)
 
     async def once(self) -> tuple[str, ...]:
         """Make the visits that are due now, each once; the next-hops of those that could not be made.
@@ -187,8 +171,8 @@ class Service:
         """
         last = await self._start()
         now = self._clock.now()
-        book = OnePass(self._visits.values(), last, now)
-        await self._claims.plan(self._visits, dict.fromkeys(self._visits, moment_of(now.wall)))
+        book = OnePass(self._settled.visits.values(), last, now)
+        await self._claims.plan(self._settled.visits, dict.fromkeys(self._settled.visits, moment_of(now.wall)))
         async with self._claims.renewing():
             while not self._stopping.is_set():
                 self._wake.clear()
@@ -198,22 +182,23 @@ class Service:
                 await self._begin(book)
                 if not book.over:
                     await self._clock.wait(self._wake, self._nap(book))
-            left_over = book.take(self._clock.now(), len(self._visits))
+            left_over = book.take(self._clock.now(), len(self._settled.visits))
             await self._finish()
         if not self._stopping.is_set():
-            await self._prune()
+            await self._pruning.prune()
         return (*book.put_off_for_good, *(visit.next_hop.text for visit in left_over))
 
     async def _start(self) -> dict[str, float]:
         """When each next-hop was visited last."""
-        for told in self._configuration.told:
-            self._teller.tell("warning", "next-hops", str(told))
-        await self._claims.start(self._visits)
-        return {text: at.timestamp() for text, at in (await self._store.visited()).items() if text in self._visits}
+        self._settled.tell()
+        await self._claims.start(self._settled.visits)
+        return {
+            text: at.timestamp() for text, at in (await self._store.visited()).items() if text in self._settled.visits
+        }
 
     async def _finish(self) -> None:
         """Wait for what is under way, no longer than is settled; what is not done by then is given back."""
-        seconds = self._configuration.service.stop_within
+        seconds = self._settled.configuration.service.stop_within
         if under_way := self._claims.held:
             words = f"{counted(len(under_way), 'visit')} under way, with at most {seconds:g} s to end"
             self._teller.tell("info", "stopping", words, under_way=len(under_way))
@@ -226,23 +211,21 @@ class Service:
         tasks = [held.task for held in self._claims.held if held.task is not None]
         for task in tasks:
             task.cancel()
-        if self._pruning is not None:
-            self._pruning.cancel()
-            tasks.append(self._pruning)
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._world.lookout.close()
-        await self._world.visitor.close()
+        await self._pruning.end()
+        await self._settled.world.lookout.close()
+        await self._settled.world.visitor.close()
         self._teller.stopped(self._ended_as["kept"], self._ended_as["put-off"])
 
     # Visits
 
     async def _begin(self, book: Book) -> None:
         """Claim what is due, as far as there is room, and begin it."""
-        room = self._configuration.service.at_once - len(self._claims.held)
+        room = self._settled.configuration.service.at_once - len(self._claims.held)
         taken = book.take(self._clock.now(), room) if room > 0 else ()
-        if taken and self._world.lookout.overdue():
+        if taken and self._settled.world.lookout.overdue():
             await self._look_out(taken[0].next_hop)
-        found = self._world.lookout.last
+        found = self._settled.world.lookout.last
         due: dict[str, Visit] = {}
         for visit in taken:
             if self._stopping.is_set() or (found is not None and hindrance(found, visit.next_hop)):
@@ -306,7 +289,7 @@ class Service:
         seconds = PUT_OFF
         outcome = Outcome(state="put-off")
         try:
-            outcome = await self._world.visitor.visit(held.visit, keep, self._stopping)
+            outcome = await self._settled.world.visitor.visit(held.visit, keep, self._stopping)
         except asyncio.CancelledError:
             reason = "it was given back" if self._stopping.is_set() else "another process has it"
             outcome = Outcome(state="put-off", reason=reason)
@@ -330,7 +313,7 @@ class Service:
 
     def _ended(self, book: Book, held: Held, outcome: Outcome, seconds: float) -> None:
         text, now = held.visit.next_hop.text, self._clock.now()
-        self._teller.place(self._world.lookout.last)
+        self._teller.place(self._settled.world.lookout.last)
         self._ended_as["kept" if held.kept else outcome.state] += 1
         if outcome.state == "put-off" and not held.kept:
             self._teller.put_off(text, outcome.reason)
@@ -347,7 +330,7 @@ class Service:
 
     async def _look_out(self, first: NextHop) -> None:
         """Whether anybody can be seen from here; who is told to stop does not wait for it."""
-        looking = asyncio.ensure_future(self._world.lookout.look(first))
+        looking = asyncio.ensure_future(self._settled.world.lookout.look(first))
         stopped = asyncio.ensure_future(self._stopping.wait())
         await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
@@ -358,101 +341,48 @@ class Service:
                 words = str(error) if isinstance(error, MxprobeError) else in_one_line(error)
                 self._teller.tell("error", "vantage", words)
         looking.cancel()
-        self._teller.place(self._world.lookout.last)
+        self._teller.place(self._settled.world.lookout.last)
 
     def _nap(self, book: Book) -> float:
         now = self._clock.now()
-        left = self._files_at + FILES_AGAIN - now.steady if self._files() else math.inf
+        left = self._settled.until_files()
         if self._concerned.waiting:
             left = min(left, ASKED_EVERY)
-        if len(self._claims.held) >= self._configuration.service.at_once:
+        if len(self._claims.held) >= self._settled.configuration.service.at_once:
             return max(left, 0.0)  # whatever ends wakes us
         return max(book.nap(now) if isinstance(book, OnePass) else min(book.nap(now), left), 0.0)
 
     # What is done beside visits
 
     async def _look_after(self, book: LastingBook) -> None:
+        known = self._settled.visits
         if self._reload:
             self._reload = False
-            await self._read_again(book)
-        now = self._clock.now().steady
-        if self._files() and now - self._files_at >= FILES_AGAIN:
-            self._files_at = now
-            await self._read_files(book)
+            if await self._settled.read_again():
+                await self._change(book, known)
+        elif await self._settled.read_files_again():
+            await self._change(book, known)
         if not self._is_planned:
             await self._plan(book)
-        if self._pruning is None and (self._pruned_at is None or now - self._pruned_at >= DAY):
-            self._pruned_at = now
-            self._pruning = asyncio.create_task(self._prune())
-            self._pruning.add_done_callback(self._has_pruned)
+        self._pruning.begin_if_due()
 
-    async def _read_again(self, book: LastingBook) -> None:
-        """The configuration as it is now; one with a mistake changes nothing."""
-        before = self._configuration
-        try:
-            configuration = await asyncio.to_thread(self._read)
-            groups = list(configuration.select_groups(self._names))
-            world = self._make_world(configuration, self._visits_now)
-        except MxprobeError as error:
-            self._is_configured = False
-            for mistake in error.mistakes if isinstance(error, InvalidConfiguration) else (error,):
-                self._teller.tell("error", "configuration", str(mistake))
-            self._teller.tell("error", "configuration", "not read again, the one of before is kept")
-            return
-        for told in configuration.told:
-            self._teller.tell("warning", "next-hops", str(told))
-        if configuration.store_url != before.store_url:
-            self._teller.tell("warning", "configuration", "store.url is another one; that takes a restart")
-        if configuration.service.metrics != before.service.metrics:
-            self._teller.tell("warning", "configuration", "service.metrics is another one; that takes a restart")
-        self._is_configured = True
-        self._configuration, self._groups, self._world = configuration, groups, world
-        await self._change(book)
-        words = f"read again: {counted(len(self._visits), 'next-hop')}"
-        self._teller.tell("info", "configuration", words, next_hops=len(self._visits))
-
-    async def _read_files(self, book: LastingBook) -> None:
-        changed = False
-        for number, file in self._files():
-            known, news = await asyncio.to_thread(read_again, file, self._clock.now().wall)
-            for told in news:
-                self._teller.tell("warning", "next-hops", str(told))
-            if known is not file:
-                group = self._groups[number].with_file(known)
-                changed = changed or group.next_hops != self._groups[number].next_hops
-                self._groups[number] = group
-        if changed:
-            await self._change(book)
-            words = f"read again: {counted(len(self._visits), 'next-hop')}"
-            self._teller.tell("info", "next-hops", words, next_hops=len(self._visits))
-
-    def _files(self) -> list[tuple[int, NextHopFile]]:
-        """The files of groups that may be read again; standard input may not."""
-        return [
-            (number, group.file)
-            for number, group in enumerate(self._groups)
-            if group.file is not None and group.file.mark is not None
-        ]
-
-    async def _change(self, book: LastingBook) -> None:
-        """Other visits from now on, or the same at other times."""
-        known = self._visits
-        self._visits = visits(self._groups)
-        new = [text for text in self._visits if text not in known]
+    async def _change(self, book: LastingBook, known: Mapping[str, Visit]) -> None:
+        """Other visits from now on than those that were known, or the same at other times."""
+        new = [text for text in self._settled.visits if text not in known]
         last: dict[str, datetime] = {}
         try:
             last = await self._store.visited(new) if new else {}
         except StoreError as error:
             self._teller.store_failed(error)  # then they are visited soon
         times = {text: at.timestamp() for text, at in last.items()}
-        book.change(self._visits.values(), times, self._clock.now())
+        book.change(self._settled.visits.values(), times, self._clock.now())
         await self._plan(book)
 
     async def _plan(self, book: LastingBook) -> None:
         """Tell the store whose visits there are; in the next round again, where it is away."""
         self._is_planned = False
         try:
-            await self._claims.plan(self._visits, self._due(book))
+            await self._claims.plan(self._settled.visits, self._due(book))
         except StoreError as error:
             self._teller.store_failed(error)
             return
@@ -461,26 +391,7 @@ class Service:
 
     def _due(self, book: LastingBook) -> dict[str, datetime]:
         now = self._clock.now().wall
-        return {text: moment_of(now if (due := book.due_at(text)) is None else due) for text in self._visits}
-
-    async def _prune(self) -> None:
-        configuration = self._configuration
-        now = moment_of(self._clock.now().wall)
-        try:
-            gone = await self._store.prune(now, keep_days=configuration.keep_days, keep_scans=configuration.keep_scans)
-            await self._store.forget_plans([group.name for group in self._groups], now - FORGOTTEN)
-        except StoreError as error:
-            self._teller.store_failed(error)
-            return
-        if gone.targets or gone.probes:
-            words = f"{counted(gone.targets, 'old result')} let go"
-            self._teller.tell("info", "pruned", words, results=gone.targets)
-
-    def _has_pruned(self, _task: asyncio.Task[None]) -> None:
-        self._pruning = None
-
-    def _visits_now(self) -> Mapping[str, Visit]:
-        return self._visits
+        return {text: moment_of(now if (due := book.due_at(text)) is None else due) for text in self._settled.visits}
 
     def _show_progress(self, book: Book) -> None:
         now = self._clock.now()
