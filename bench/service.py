@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from tools import MXPROBE, measured
 
-from mxprobe.schedule.next_hop_files import NextHopFile, read_again
+from mxprobe.configuration.next_hop_files import NextHopFile, read_again
 from servers.delay_proxy import delay_proxy
 from servers.many_partners import Partners, many_partners
 

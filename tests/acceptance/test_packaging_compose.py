@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from acceptance.command import complaint, mxprobe
-from mxprobe.schedule.configuration import Configuration, read_configuration
+from mxprobe.configuration.probes_toml import Configuration, read_configuration
 from servers.postgresql import Postgresql, postgresql
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from acceptance.command import mxprobe
-from mxprobe.schedule.configuration import read_configuration
+from mxprobe.configuration.probes_toml import read_configuration
 from servers import syscall_filter
 from servers.running import output_of, program
 from servers.syscall_filter import settings_of

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import mxprobe
 from mxprobe import Limits, ProbeSettings
+from mxprobe.configuration.this_machine import gnutls_listing
 from mxprobe.errors import InvalidSetting
 from mxprobe.mta.exim.client import openssl_strings_profile, priority_of
 from mxprobe.mta.exim.configuration import Configuration, literal, read_exim
@@ -22,7 +23,6 @@ from mxprobe.mta.exim.server import gnutls_server_profile, openssl_server_profil
 from mxprobe.mta.gnutls import client_profile
 from mxprobe.mta.hello import profile_of_hello
 from mxprobe.mta.profile import Profile, ServerProfile
-from mxprobe.schedule.this_machine import gnutls_listing
 from mxprobe.terms import CertificateKind, Protocol
 from servers.exim import exim_server
 from servers.openssl_server import openssl_server

@@ -9,10 +9,10 @@ import pytest
 
 import mxprobe
 from mxprobe import Limits, ProbeSettings
+from mxprobe.configuration.this_machine import gnutls_listing
 from mxprobe.mta.gnutls import client_profile, server_profile
 from mxprobe.mta.hello import profile_of_hello
 from mxprobe.mta.profile import ServerProfile
-from mxprobe.schedule.this_machine import gnutls_listing
 from mxprobe.terms import CertificateKind
 from servers.gnutls_server import EVERYTHING, gnutls_server
 from servers.recorder import recorder

@@ -12,13 +12,13 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
+from mxprobe.configuration.probes_toml import Configuration, Group
+from mxprobe.configuration.rhythm import Rhythm
+from mxprobe.configuration.sections import LimitsSection, ProbeSection, ServiceSection
 from mxprobe.errors import StoreError
 from mxprobe.routing.route import Route
 from mxprobe.schedule.clock import Clock, moment_of
-from mxprobe.schedule.configuration import Configuration, Group
 from mxprobe.schedule.lookout import Lookout
-from mxprobe.schedule.rhythm import Rhythm
-from mxprobe.schedule.sections import LimitsSection, ProbeSection, ServiceSection
 from mxprobe.schedule.service import Service
 from mxprobe.schedule.telling import Line, Progress
 from mxprobe.schedule.timetable import Reading

@@ -21,6 +21,7 @@ import dns.resolver
 import pytest
 import uvloop
 
+from mxprobe.configuration.probes_toml import read_configuration
 from mxprobe.demo.world import (
     DEMO_PROFILE_NAME,
     DEMO_PROFILE_PROTOCOLS,
@@ -29,7 +30,6 @@ from mxprobe.demo.world import (
     demo_configuration,
     demo_world,
 )
-from mxprobe.schedule.configuration import read_configuration
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", ".*asyncore", DeprecationWarning)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from mxprobe.configuration.probes_toml import Configuration, read_configuration
 from mxprobe.errors import InvalidSetting, ResolverError
 from mxprobe.facts import EndpointFacts, Starttls
 from mxprobe.mta.profile import Profile
 from mxprobe.routing.route import MxHost, Route
-from mxprobe.schedule.configuration import Configuration, read_configuration
 from mxprobe.schedule.scan import RESUME_WITHIN, Progress, ScanResult, endpoints_behind, scan
 from mxprobe.schedule.visits import Wanted
 from mxprobe.store import Store, open_store

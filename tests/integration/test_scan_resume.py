@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mxprobe.configuration.probes_toml import read_configuration
 from mxprobe.facts import EndpointFacts, Report
-from mxprobe.schedule.configuration import read_configuration
 from mxprobe.store import open_store
 from mxprobe.terms import Endpoint
 
@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from mxprobe.facts import EndpointFacts, Starttls
 from mxprobe.routing.route import MxHost, Route
-from mxprobe.schedule.configuration import read_configuration
+from mxprobe.configuration.probes_toml import read_configuration
 from mxprobe.schedule.scan import scan
 from mxprobe.store import open_store
 

@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 
 from mxprobe.cli.serve import Worlds
+from mxprobe.configuration.probes_toml import read_configuration
+from mxprobe.configuration.quiet_hours import DAY
 from mxprobe.schedule.alerting import Alerting
 from mxprobe.schedule.clock import SystemClock
-from mxprobe.schedule.configuration import read_configuration
-from mxprobe.schedule.quiet_hours import DAY
 from mxprobe.schedule.service import Service
 from mxprobe.schedule.telling import Line
 from mxprobe.schedule.timetable import Reading

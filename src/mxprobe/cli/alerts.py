@@ -13,10 +13,10 @@ from mxprobe.alerts.sender import way_to
 from mxprobe.alerts.targets import AlertTarget
 from mxprobe.cli.outcome import FINDING, NOTHING_TO_REPORT
 from mxprobe.cli.running import run_async
+from mxprobe.configuration.probes_toml import read_configuration
+from mxprobe.configuration.sections import closest
 from mxprobe.errors import InvalidSetting
 from mxprobe.report.escape import printable
-from mxprobe.schedule.configuration import read_configuration
-from mxprobe.schedule.sections import closest
 
 
 def test(path: Path, names: tuple[str, ...]) -> int:

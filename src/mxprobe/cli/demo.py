@@ -12,9 +12,9 @@ from mxprobe.cli.outcome import NOTHING_TO_REPORT
 from mxprobe.cli.printing import print_report
 from mxprobe.cli.running import run_async
 from mxprobe.cli.scan import judged, scan_configuration, unmet_requirements
+from mxprobe.configuration.probes_toml import read_configuration
 from mxprobe.errors import InvalidSetting
 from mxprobe.report.progress import progress
-from mxprobe.schedule.configuration import read_configuration
 from mxprobe.store import sqlite_url
 
 _LIBRARIES = ("tlslite", "sqlalchemy", "alembic")

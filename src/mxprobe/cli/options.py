@@ -71,7 +71,7 @@ def profile(text: str, configuration: Path | None) -> Profile:
     kind, separator, rest = text.partition(":")
     if separator:
         return _PROFILE_KINDS[kind](rest, text) if kind in _PROFILE_KINDS else _inline_profile(text)
-    from mxprobe.schedule.configuration import read_configuration
+    from mxprobe.configuration.probes_toml import read_configuration
 
     path = configuration or Path("probes.toml")
     known = {found.name: found for found in read_configuration(path, pass_over=True, keeps=False).profiles}
@@ -198,31 +198,31 @@ def _address(text: str) -> str:
 
 
 def _sender(name: str, _text: str) -> Profile:
-    from mxprobe.schedule import profiles
+    from mxprobe.configuration import profiles
 
     return profiles.sender_profile(None, name, where="--profile")
 
 
 def _recorded(file: str, _text: str) -> Profile:
-    from mxprobe.schedule import profiles
+    from mxprobe.configuration import profiles
 
     return profiles.recorded_profile(None, _path(file, "recorded:FILE"), where="--profile")
 
 
 def _postfix(file: str, text: str) -> Profile:
-    from mxprobe.schedule import profiles
+    from mxprobe.configuration import profiles
 
     return profiles.postfix_profile(_shown(text), _path(file, "postfix:FILE, postfix:live"), where="--profile")
 
 
 def _exim(file: str, text: str) -> Profile:
-    from mxprobe.schedule import profiles
+    from mxprobe.configuration import profiles
 
     return profiles.exim_profile(_shown(text), _path(file, "exim:FILE"), where="--profile")
 
 
 def _gnutls(priority: str, text: str) -> Profile:
-    from mxprobe.schedule import profiles
+    from mxprobe.configuration import profiles
 
     return profiles.gnutls_profile(_shown(text), priority, where="--profile")
 

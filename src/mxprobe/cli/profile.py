@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from mxprobe.cli.options import protocol
 from mxprobe.cli.outcome import COULD_NOT_TELL, NOTHING_TO_REPORT
+from mxprobe.configuration.files import read_at_most
 from mxprobe.errors import InvalidSetting
 from mxprobe.mta.hello import profile_of_hello
 from mxprobe.mta.profile_file import MAX_FILE, Sender, one_line, profile_name, profile_text, read_sender
 from mxprobe.report.escape import printable
-from mxprobe.schedule.files import read_at_most
 from mxprobe.terms import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:

@@ -13,6 +13,8 @@ from mxprobe.cli.outcome import exit_code, explain
 from mxprobe.cli.printing import output_format, print_report
 from mxprobe.cli.running import run_async
 from mxprobe.cli.scan_plan import plan_scan
+from mxprobe.configuration.next_hop_files import MAX_FILE, text_of
+from mxprobe.configuration.probes_toml import Configuration, Group, read_configuration
 from mxprobe.errors import InvalidSetting
 from mxprobe.facts import EndpointFacts, Report, Target
 from mxprobe.mta.profile import Profile
@@ -21,8 +23,6 @@ from mxprobe.probing.prober import Prober
 from mxprobe.probing.settings import ProbeSettings
 from mxprobe.report.progress import Progress as Display
 from mxprobe.report.progress import progress
-from mxprobe.schedule.configuration import Configuration, Group, read_configuration
-from mxprobe.schedule.next_hop_files import MAX_FILE, text_of
 from mxprobe.schedule.recheck import Recheck, recheck
 from mxprobe.schedule.scan import Progress, ScanResult
 from mxprobe.schedule.scan import scan as scan_into

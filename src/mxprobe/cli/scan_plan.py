@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from mxprobe.cli.outcome import NOTHING_TO_REPORT
 from mxprobe.cli.plan import leads_to, twins_among
+from mxprobe.configuration.probes_toml import Configuration
 from mxprobe.errors import EmptyDatabase
 from mxprobe.facts import EndpointFacts
 from mxprobe.mta.profile import Profile
@@ -13,7 +14,6 @@ from mxprobe.probing.plan import cost, in_words
 from mxprobe.probing.prober import Prober
 from mxprobe.report.escape import printable
 from mxprobe.routing.route import endpoints_behind
-from mxprobe.schedule.configuration import Configuration
 from mxprobe.schedule.recheck import recheck
 from mxprobe.schedule.visits import Visit, Wanted, deepest, visits, wanted
 from mxprobe.store import open_store

@@ -23,6 +23,7 @@ from mxprobe.cli.outcome import COULD_NOT_TELL, NOTHING_TO_REPORT
 from mxprobe.cli.running import run_async
 from mxprobe.cli.scan import next_hops_from_standard_input, settings_of
 from mxprobe.cli.service_log import LogFormat, line_of
+from mxprobe.configuration.probes_toml import Configuration, read_configuration
 from mxprobe.errors import InvalidSetting
 from mxprobe.mta.profile import Profile
 from mxprobe.network.sharing import SharedBudgets
@@ -33,7 +34,6 @@ from mxprobe.report.progress import progress
 from mxprobe.routing.route import Route
 from mxprobe.schedule.alerting import Alerting
 from mxprobe.schedule.clock import Clock, SystemClock
-from mxprobe.schedule.configuration import Configuration, read_configuration
 from mxprobe.schedule.lookout import Lookout, look_around
 from mxprobe.schedule.observing import Found
 from mxprobe.schedule.owners import owner

@@ -16,7 +16,7 @@ def store_url(path: Path, url: str | None) -> str:
     """The store that was named, else that of the configuration."""
     if url is not None:
         return url
-    from mxprobe.schedule.configuration import read_configuration
+    from mxprobe.configuration.probes_toml import read_configuration
 
     # What stands in files of next-hops holds up a service as little.
     return read_configuration(path, pass_over=True).store_url

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 
-from mxprobe.schedule.quiet_hours import QuietHours
-from mxprobe.schedule.rhythm import Rhythm
+from mxprobe.configuration.quiet_hours import QuietHours
+from mxprobe.configuration.rhythm import Rhythm
 
 CATCH_UP = 3600.0
 """Seconds over which visits are spread that are due at once at the most: after a downtime, or for new next-hops."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from mxprobe.configuration.quiet_hours import DAY
 from mxprobe.errors import StoreError
 from mxprobe.schedule.claims import Ledger
 from mxprobe.schedule.clock import Clock, moment_of
-from mxprobe.schedule.quiet_hours import DAY
 from mxprobe.schedule.settled import Settled
 from mxprobe.schedule.telling import Teller, counted
 

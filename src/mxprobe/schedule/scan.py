@@ -15,12 +15,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 
+from mxprobe.configuration.probes_toml import Configuration, Group
 from mxprobe.errors import MxprobeError
 from mxprobe.facts import EndpointFacts, Report
 from mxprobe.mta.profile import Profile
 from mxprobe.network.turns import Turns
 from mxprobe.routing.route import Route, endpoints_behind
-from mxprobe.schedule.configuration import Configuration, Group
 from mxprobe.schedule.visits import Visit, Wanted, visits, wanted
 from mxprobe.store import Scan
 from mxprobe.terms import Endpoint, NextHop

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
+from mxprobe.configuration.probes_toml import Configuration
 from mxprobe.errors import MxprobeError, StoreError
 from mxprobe.schedule.claims import Claims, Held, Ledger
 from mxprobe.schedule.clock import Clock, moment_of
 from mxprobe.schedule.concerned import ASKED_EVERY, Concerned
-from mxprobe.schedule.configuration import Configuration
 from mxprobe.schedule.handed import Handed
 from mxprobe.schedule.lookout import hindrance
 from mxprobe.schedule.one_pass import OnePass

@@ -7,10 +7,10 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 
+from mxprobe.configuration.next_hop_files import NextHopFile, read_again
+from mxprobe.configuration.probes_toml import Configuration, Group, InvalidConfiguration
 from mxprobe.errors import MxprobeError
 from mxprobe.schedule.clock import Clock
-from mxprobe.schedule.configuration import Configuration, Group, InvalidConfiguration
-from mxprobe.schedule.next_hop_files import NextHopFile, read_again
 from mxprobe.schedule.telling import Teller, counted
 from mxprobe.schedule.visit_run import World
 from mxprobe.schedule.visits import Visit, visits

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from mxprobe.configuration.probes_toml import Group
+from mxprobe.configuration.rhythm import Rhythm
 from mxprobe.mta.profile import Profile
 from mxprobe.probing.settings import DEPTHS, Depth
-from mxprobe.schedule.configuration import Group
-from mxprobe.schedule.rhythm import Rhythm
 from mxprobe.terms import NextHop
 
 

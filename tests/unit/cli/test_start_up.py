@@ -20,6 +20,7 @@ HEAVY = (
     "mxprobe.probing",
     "mxprobe.report.terminal",
     "mxprobe.schedule",
+    "mxprobe.configuration",
     "mxprobe.store",
     "mxprobe.tls.suites",
     "service_identity",
@@ -63,7 +64,14 @@ def test_a_probe_imports_neither_the_store_nor_the_demo() -> None:
     code, modules = imported("probe", "[224.0.0.1]:25")
     assert code == 3
     assert "cryptography" in modules
-    assert not modules & {"sqlalchemy", "alembic", "tlslite", "mxprobe.demo", "mxprobe.schedule"}
+    assert not modules & {
+        "sqlalchemy",
+        "alembic",
+        "tlslite",
+        "mxprobe.demo",
+        "mxprobe.schedule",
+        "mxprobe.configuration",
+    }
 
 
 def test_without_names_to_resolve_the_dns_library_is_not_needed() -> None:

@@ -13,8 +13,8 @@ from typer.main import get_command
 
 import mxprobe
 from mxprobe.cli.app import app
+from mxprobe.configuration.sections import Sections
 from mxprobe.probing.settings import ProbeSettings
-from mxprobe.schedule.sections import Sections
 from mxprobe.verdict.requirements import REQUIREMENTS
 from mxprobe.verdict.rules import VERDICTS
 

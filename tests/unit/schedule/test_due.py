@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mxprobe.configuration.quiet_hours import DAY, HOUR, WEEK, QuietHours, quiet_hours
+from mxprobe.configuration.rhythm import Rhythm
 from mxprobe.schedule.due import CATCH_UP, catch_up_window, due_now, first_due, next_due, place, planned, stands
-from mxprobe.schedule.quiet_hours import DAY, HOUR, WEEK, QuietHours, quiet_hours
-from mxprobe.schedule.rhythm import Rhythm
 
 NOW = 1_780_272_000.0
 """2026-06-01, a Monday, 00:00 in UTC."""

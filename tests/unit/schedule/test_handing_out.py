@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from procrastinate.jobs import Job
 
 from examples.played_service import configured, group, next_hops
+from mxprobe.configuration.quiet_hours import DAY, HOUR, quiet_hours
+from mxprobe.configuration.rhythm import Rhythm
 from mxprobe.schedule.handed import Handed
 from mxprobe.schedule.handing_out import AHEAD, QUEUED, HandsOut, lock_of, queue_of, short
-from mxprobe.schedule.quiet_hours import DAY, HOUR, quiet_hours
-from mxprobe.schedule.rhythm import Rhythm
 from mxprobe.schedule.timetable import PUT_OFF, Reading
 from mxprobe.schedule.visits import Visit, visits
 from mxprobe.terms import Endpoint, parse_next_hop

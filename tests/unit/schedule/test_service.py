@@ -25,12 +25,12 @@ from examples.played_service import (
     running,
     settled,
 )
+from mxprobe.configuration.next_hop_files import NextHopFile, mark_of
+from mxprobe.configuration.probes_toml import Configuration, InvalidConfiguration
+from mxprobe.configuration.quiet_hours import DAY, HOUR, WEEK, quiet_hours
+from mxprobe.configuration.rhythm import Rhythm
 from mxprobe.errors import InvalidSetting, ResolverError, StoreError
-from mxprobe.schedule.configuration import Configuration, InvalidConfiguration
-from mxprobe.schedule.next_hop_files import NextHopFile, mark_of
 from mxprobe.schedule.owners import owner
-from mxprobe.schedule.quiet_hours import DAY, HOUR, WEEK, quiet_hours
-from mxprobe.schedule.rhythm import Rhythm
 from mxprobe.schedule.vantage import Vantage
 from mxprobe.terms import Endpoint, parse_next_hop
 

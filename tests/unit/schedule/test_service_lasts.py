@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 
 from examples.played_service import MONDAY, PlayedClock, PlayedStore, configured, group, next_hops, running
+from mxprobe.configuration.quiet_hours import DAY
 from mxprobe.errors import StoreError
 from mxprobe.schedule.clock import moment_of
-from mxprobe.schedule.quiet_hours import DAY
 
 HOPS = 40
 

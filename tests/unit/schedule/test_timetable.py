@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mxprobe.schedule.configuration import Group
-from mxprobe.schedule.quiet_hours import DAY, HOUR, quiet_hours
-from mxprobe.schedule.rhythm import Rhythm
+from mxprobe.configuration.probes_toml import Group
+from mxprobe.configuration.quiet_hours import DAY, HOUR, quiet_hours
+from mxprobe.configuration.rhythm import Rhythm
 from mxprobe.schedule.timetable import LONGEST_NAP, Reading, Timetable, jump
 from mxprobe.schedule.visits import Visit, visits
 from mxprobe.terms import parse_next_hop

@@ -14,6 +14,8 @@ import pytest
 
 from examples.played_service import BLOCKED, FINE, MONDAY, PlayedClock, group
 from examples.targets import REFUSED_VERSION, endpoint, mx, mx_host
+from mxprobe.configuration.quiet_hours import DAY, HOUR, quiet_hours
+from mxprobe.configuration.rhythm import Rhythm
 from mxprobe.errors import StoreError
 from mxprobe.facts import EndpointFacts, Starttls
 from mxprobe.mta.profile import Profile
@@ -21,9 +23,7 @@ from mxprobe.routing.route import Route, RouteError
 from mxprobe.schedule.clock import moment_of
 from mxprobe.schedule.lookout import Lookout
 from mxprobe.schedule.observing import Found, how_to_ask
-from mxprobe.schedule.quiet_hours import DAY, HOUR, quiet_hours
 from mxprobe.schedule.recheck import Recheck
-from mxprobe.schedule.rhythm import Rhythm
 from mxprobe.schedule.vantage import Vantage
 from mxprobe.schedule.visit_run import Outcome, Visitor
 from mxprobe.schedule.visits import Visit, visits

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mxprobe.configuration.probes_toml import Group
+from mxprobe.configuration.quiet_hours import QuietHours, quiet_hours
+from mxprobe.configuration.rhythm import Rhythm
 from mxprobe.mta.profile import Profile
-from mxprobe.schedule.configuration import Group
-from mxprobe.schedule.quiet_hours import QuietHours, quiet_hours
-from mxprobe.schedule.rhythm import Rhythm
 from mxprobe.schedule.visits import Wanted, deepest, visits, wanted
 from mxprobe.terms import parse_next_hop
 

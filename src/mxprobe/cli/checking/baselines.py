@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mxprobe.cli.running import run_async
+from mxprobe.configuration.files import read_at_most
 from mxprobe.errors import InvalidSetting, MxprobeError, StoreError
 from mxprobe.facts import EndpointFacts
-from mxprobe.schedule.files import read_at_most
 from mxprobe.store.location import without_password
 from mxprobe.terms import NextHop, host_name
 from mxprobe.verdict.baseline import Baseline

@@ -20,6 +20,8 @@ from mxprobe.cli.checking.paper import (
     with_answers,
 )
 from mxprobe.cli.checking.postfix_files import place_said
+from mxprobe.configuration.programs import included_text, read_text
+from mxprobe.configuration.this_machine import exim_library, gnutls_listing, openssl_generation
 from mxprobe.errors import InvalidSetting
 from mxprobe.mta.exim.configuration import read_exim
 from mxprobe.mta.exim.server import (
@@ -29,8 +31,6 @@ from mxprobe.mta.exim.server import (
     server_priority_of,
 )
 from mxprobe.mta.profile import NoTls, ServerProfile
-from mxprobe.schedule.programs import included_text, read_text
-from mxprobe.schedule.this_machine import exim_library, gnutls_listing, openssl_generation
 from mxprobe.tls.openssl_catalogue import GENERATIONS, Generation, generation
 from mxprobe.verdict.checks import Check, CheckReport, Place
 from mxprobe.verdict.gate import gate_checks

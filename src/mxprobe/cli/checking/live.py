@@ -17,13 +17,13 @@ from mxprobe.cli.probe import probe_all
 from mxprobe.cli.probing_options import probe_settings, settings_over
 from mxprobe.cli.running import run_async
 from mxprobe.cli.scan import settings_of
+from mxprobe.configuration.probes_toml import Group, read_configuration
 from mxprobe.errors import InvalidSetting
 from mxprobe.facts import Target
 from mxprobe.mta.profile import Profile
 from mxprobe.probing.prober import TargetProbe
 from mxprobe.probing.settings import ProbeSettings
 from mxprobe.report.progress import progress
-from mxprobe.schedule.configuration import Group, read_configuration
 from mxprobe.terms import NextHop, parse_next_hop
 from mxprobe.verdict.baseline import Baseline, baseline_checks
 from mxprobe.verdict.checks import Check, CheckReport

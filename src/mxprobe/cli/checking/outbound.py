@@ -116,7 +116,7 @@ def _is_large(url: str) -> bool:
 def _store(request: Request) -> str:
     if request.store is not None:
         return request.store
-    from mxprobe.schedule.configuration import read_configuration
+    from mxprobe.configuration.probes_toml import read_configuration
 
     path = request.configuration or Path("probes.toml")
     if request.configuration is None and not path.exists():

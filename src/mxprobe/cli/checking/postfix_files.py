@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mxprobe.configuration.files import read_at_most
 from mxprobe.errors import InvalidSetting
 from mxprobe.mta.postfix.ciphers import check_grades
 from mxprobe.mta.postfix.configuration import (
@@ -26,7 +27,6 @@ from mxprobe.mta.postfix.configuration import (
 from mxprobe.mta.postfix.defaults import Daemon, Parameters, remarks_on
 from mxprobe.mta.postfix.services import Service, client_service, of_service, read_master_cf, server_service
 from mxprobe.mta.postfix.version import PostfixVersion, parse_version
-from mxprobe.schedule.files import read_at_most
 from mxprobe.tls.openssl_catalogue import GENERATIONS, Generation, generation
 from mxprobe.verdict import checks
 

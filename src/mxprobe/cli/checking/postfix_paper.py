@@ -26,12 +26,12 @@ from mxprobe.cli.checking.postfix_files import (
     place_said,
     postfix_on_paper,
 )
+from mxprobe.configuration.files import read_at_most
 from mxprobe.mta.postfix import configuration as postfix_configuration
 from mxprobe.mta.postfix.exclusions import Exclusion, exclusions_of
 from mxprobe.mta.postfix.levels import server_level_of
 from mxprobe.mta.postfix.server import certificate_files, dh_parameter_file, server_profile
 from mxprobe.mta.profile import NoTls, ServerProfile
-from mxprobe.schedule.files import read_at_most
 from mxprobe.verdict.checks import Check, CheckReport, Place
 from mxprobe.verdict.gate import gate_checks
 from mxprobe.verdict.paper_checks import Blame, Places, mandatory_check, placed, version_checks

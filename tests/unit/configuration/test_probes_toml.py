@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from mxprobe.configuration.probes_toml import InvalidConfiguration, read_configuration
+from mxprobe.configuration.sections import LimitsSection, TimeoutsSection
 from mxprobe.errors import InvalidSetting
 from mxprobe.mta.profile import Profile
 from mxprobe.network.settings import Limits, Timeouts
-from mxprobe.schedule.configuration import InvalidConfiguration, read_configuration
-from mxprobe.schedule.sections import LimitsSection, TimeoutsSection
 from mxprobe.terms import parse_next_hop
 from mxprobe.verdict.requirements import Requirement
 

@@ -16,9 +16,9 @@ from mxprobe.alerts.targets import AlertTarget, Service, Webhook
 from mxprobe.alerts.templates import DEFAULT, MAX_TEMPLATE, Template, parse_template
 from mxprobe.alerts.urls import SHORTEST_SECRET, WEBHOOK, scheme_of, service, webhook
 from mxprobe.alerts.weekly import parse_weekly
+from mxprobe.configuration.files import read_at_most, secret_path
+from mxprobe.configuration.sections import AlertSection, closest
 from mxprobe.errors import InvalidSetting
-from mxprobe.schedule.files import read_at_most, secret_path
-from mxprobe.schedule.sections import AlertSection, closest
 
 MAX_SECRET = 4096
 """Bytes of a file with a URL or a secret."""

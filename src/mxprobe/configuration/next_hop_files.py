@@ -11,8 +11,8 @@ import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mxprobe.configuration.files import read_at_most
 from mxprobe.errors import InvalidNextHop, InvalidSetting
-from mxprobe.schedule.files import read_at_most
 from mxprobe.terms import NextHop, parse_next_hop
 
 MAX_FILE = 50_000_000

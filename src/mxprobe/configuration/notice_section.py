@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from mxprobe.configuration.rhythm import ALLOWED_SPAN, span
+from mxprobe.configuration.sections import NoticeSection
 from mxprobe.errors import InvalidSetting
-from mxprobe.schedule.rhythm import ALLOWED_SPAN, span
-from mxprobe.schedule.sections import NoticeSection
 from mxprobe.verdict.seen import DEFAULTS, NoticeSettings
 
 _SPANS = ("unknown_after", "flapping_window", "stable_after", "forget_after")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mxprobe.schedule.configuration import InvalidConfiguration, read_configuration
+from mxprobe.configuration.probes_toml import InvalidConfiguration, read_configuration
 from mxprobe.verdict.seen import DEFAULTS, NoticeSettings
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mxprobe.configuration.quiet_hours import quiet_hours
+from mxprobe.configuration.rhythm import ALLOWED_EVERY, ALLOWED_JITTER, Rhythm, interval, jitter
+from mxprobe.configuration.sections import GroupSection, brief, closest
 from mxprobe.errors import InvalidSetting
-from mxprobe.schedule.quiet_hours import quiet_hours
-from mxprobe.schedule.rhythm import ALLOWED_EVERY, ALLOWED_JITTER, Rhythm, interval, jitter
-from mxprobe.schedule.sections import GroupSection, brief, closest
 from mxprobe.verdict.requirements import ALLOWED_REQUIREMENTS, REQUIREMENTS, Requirement, parse_requirement
 
 EACH_DAY = Rhythm(every=24 * 3600.0, jitter=2.4 * 3600)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxprobe.schedule.quiet_hours import DAY, HOUR, WEEK, QuietHours, quiet_hours
+from mxprobe.configuration.quiet_hours import DAY, HOUR, WEEK, QuietHours, quiet_hours
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

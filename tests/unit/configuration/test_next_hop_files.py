@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mxprobe.configuration.next_hop_files import MAX_TOLD, NextHopFile, next_hops_in, read_again, read_text, taken_over
 from mxprobe.errors import InvalidSetting
-from mxprobe.schedule.next_hop_files import MAX_TOLD, NextHopFile, next_hops_in, read_again, read_text, taken_over
 
 LATER = 4e9
 """Long after any file of these tests was written."""

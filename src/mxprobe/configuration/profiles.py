@@ -12,19 +12,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from mxprobe.configuration.files import beside
+from mxprobe.configuration.profile_lists import explicit_profile
+from mxprobe.configuration.programs import included_text, read_text
+from mxprobe.configuration.this_machine import (
+    exim_library,
+    gnutls_listing,
+    openssl_generation,
+    postconf,
+    version_of_postfix,
+)
 from mxprobe.errors import InvalidCipherString, InvalidSetting
 from mxprobe.mta.profile import NoTls, Profile, Tls
-from mxprobe.schedule.files import beside
-from mxprobe.schedule.profile_lists import explicit_profile
-from mxprobe.schedule.programs import included_text, read_text
-from mxprobe.schedule.this_machine import exim_library, gnutls_listing, openssl_generation, postconf, version_of_postfix
 from mxprobe.terms import PROTOCOLS
 
 if TYPE_CHECKING:
+    from mxprobe.configuration.sections import ProfileSection
     from mxprobe.mta.exim.lines import Library
     from mxprobe.mta.postfix.configuration import Configuration
     from mxprobe.mta.postfix.levels import ClientPrefix
-    from mxprobe.schedule.sections import ProfileSection
 
 LIVE: Final = "live"
 """In the place of a `main.cf`: what `postconf -n` says on this machine. A file of that name is ``./live``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mxprobe.schedule.quiet_hours import DAY, HOUR, NEVER_QUIET, QuietHours
+from mxprobe.configuration.quiet_hours import DAY, HOUR, NEVER_QUIET, QuietHours
 
 LEAST_EVERY = 60.0
 MOST_EVERY = 365.0 * DAY

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mxprobe.configuration.files import beside, read_at_most, secret_path
+from mxprobe.configuration.sections import StoreSection, brief
 from mxprobe.errors import InvalidSetting, StoreError
-from mxprobe.schedule.files import beside, read_at_most, secret_path
-from mxprobe.schedule.sections import StoreSection, brief
 from mxprobe.store import sqlite_path, sqlite_url
 from mxprobe.store.location import ALLOWED_URL, is_postgresql, with_password, without_password
 

@@ -1,5 +1,5 @@
 """The sections of `probes.toml`: every key, what it may hold, its default, and what is said when it holds something
-else. pydantic checks them; the meaning of names in them is for `mxprobe.schedule.configuration`."""
+else. pydantic checks them; the meaning of names in them is for `mxprobe.configuration.probes_toml`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from mxprobe.alerts.weekly import ALLOWED_DIGEST
+from mxprobe.configuration.quiet_hours import ALLOWED_QUIET, ALLOWED_TIMEZONE
+from mxprobe.configuration.rhythm import ALLOWED_EVERY, ALLOWED_JITTER, ALLOWED_SPAN
 from mxprobe.mta.profile import Tls
 from mxprobe.network.settings import Limits, Manners, Timeouts
-from mxprobe.schedule.quiet_hours import ALLOWED_QUIET, ALLOWED_TIMEZONE
-from mxprobe.schedule.rhythm import ALLOWED_EVERY, ALLOWED_JITTER, ALLOWED_SPAN
 from mxprobe.terms import PROTOCOLS, Protocol
 
 Depth = Literal["quick", "standard", "full", "everything"]
@@ -108,7 +108,7 @@ class LimitsSection(Limits):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileSection:
-    """``[profiles.NAME]``: what some MTA offers. `mxprobe.schedule.profiles` knows which keys go together."""
+    """``[profiles.NAME]``: what some MTA offers. `mxprobe.configuration.profiles` knows which keys go together."""
 
     __pydantic_config__ = _STRICT
 
@@ -208,7 +208,7 @@ class NoticeSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertSection:
-    """``[[alert]]``: who is told of events. `mxprobe.schedule.alert_sections` knows which keys go together."""
+    """``[[alert]]``: who is told of events. `mxprobe.configuration.alert_sections` knows which keys go together."""
 
     __pydantic_config__ = _STRICT
 

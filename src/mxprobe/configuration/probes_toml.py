@@ -10,17 +10,14 @@ from pathlib import Path
 
 from mxprobe.alerts.listener import ALLOWED_LISTENER, parse_listener
 from mxprobe.alerts.targets import AlertTarget
-from mxprobe.errors import InvalidNextHop, InvalidSetting, TrustStoreError
-from mxprobe.mta.profile import Profile
-from mxprobe.routing.ignore_list import entries_of_file, parse_ignore_list
-from mxprobe.schedule.alert_sections import alert_mistakes, alert_targets
-from mxprobe.schedule.files import beside
-from mxprobe.schedule.group_section import EACH_DAY, requirements_of, rhythm_of
-from mxprobe.schedule.next_hop_files import NextHopFile, mark_of, next_hops_in, read_text, taken_over
-from mxprobe.schedule.notice_section import notice_settings
-from mxprobe.schedule.profiles import profile_of_section
-from mxprobe.schedule.rhythm import Rhythm
-from mxprobe.schedule.sections import (
+from mxprobe.configuration.alert_sections import alert_mistakes, alert_targets
+from mxprobe.configuration.files import beside
+from mxprobe.configuration.group_section import EACH_DAY, requirements_of, rhythm_of
+from mxprobe.configuration.next_hop_files import NextHopFile, mark_of, next_hops_in, read_text, taken_over
+from mxprobe.configuration.notice_section import notice_settings
+from mxprobe.configuration.profiles import profile_of_section
+from mxprobe.configuration.rhythm import Rhythm
+from mxprobe.configuration.sections import (
     ALLOWED_EHLO,
     AlertSection,
     Depth,
@@ -34,7 +31,10 @@ from mxprobe.schedule.sections import (
     closest,
     key_path,
 )
-from mxprobe.schedule.store_section import url_of_store
+from mxprobe.configuration.store_section import url_of_store
+from mxprobe.errors import InvalidNextHop, InvalidSetting, TrustStoreError
+from mxprobe.mta.profile import Profile
+from mxprobe.routing.ignore_list import entries_of_file, parse_ignore_list
 from mxprobe.terms import NextHop, ehlo_name, parse_next_hop
 from mxprobe.verdict.requirements import Requirement
 from mxprobe.verdict.seen import DEFAULTS, NoticeSettings

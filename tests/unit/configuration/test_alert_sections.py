@@ -9,8 +9,8 @@ import pytest
 from mxprobe.alerts.targets import Service, Webhook
 from mxprobe.alerts.templates import DEFAULT
 from mxprobe.alerts.weekly import Weekly
-from mxprobe.schedule.alert_sections import alert_targets
-from mxprobe.schedule.configuration import InvalidConfiguration, read_configuration
+from mxprobe.configuration.alert_sections import alert_targets
+from mxprobe.configuration.probes_toml import InvalidConfiguration, read_configuration
 
 GROUP = '[[group]]\nname = "partners"\nnext_hops = ["a.example"]\n'
 SECRET = "s3cr3t-words-0123456789"

@@ -10,8 +10,8 @@ import threading
 from pathlib import Path
 from typing import Final
 
+from mxprobe.configuration.files import read_at_most
 from mxprobe.errors import InvalidSetting
-from mxprobe.schedule.files import read_at_most
 
 MAX_FILE: Final = 4_000_000
 """Bytes of a configuration file of an MTA: real ones have 100,000 at most. A device or a log would be endless."""

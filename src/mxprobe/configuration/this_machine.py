@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from mxprobe.configuration.programs import last_line, output_of, program
 from mxprobe.errors import InvalidSetting
-from mxprobe.schedule.programs import last_line, output_of, program
 
 if TYPE_CHECKING:
     from mxprobe.mta.exim.lines import Library

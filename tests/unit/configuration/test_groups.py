@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxprobe.schedule.configuration import Configuration, Group, InvalidConfiguration, read_configuration
-from mxprobe.schedule.next_hop_files import read_again
-from mxprobe.schedule.quiet_hours import QuietHours
-from mxprobe.schedule.rhythm import duration, interval, jitter
+from mxprobe.configuration.next_hop_files import read_again
+from mxprobe.configuration.probes_toml import Configuration, Group, InvalidConfiguration, read_configuration
+from mxprobe.configuration.quiet_hours import QuietHours
+from mxprobe.configuration.rhythm import duration, interval, jitter
 
 GROUP = '[[group]]\nname = "a"\nnext_hops = ["a.example"]\n'
 
