@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mxprobe.configuration.files import read_at_most, secret_path
 from mxprobe.configuration import files
+from mxprobe.configuration.files import read_at_most, secret_path
 
 
 def test_a_file_is_read_to_one_byte_over_the_limit(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mxprobe.cli import options
+from mxprobe.configuration import programs
 from mxprobe.configuration.probes_toml import InvalidConfiguration, read_configuration
 from mxprobe.configuration.profiles import KEYS_OF
 from mxprobe.configuration.sections import ProfileSection
@@ -18,7 +19,6 @@ from mxprobe.mta.hello import profile_of_hello
 from mxprobe.mta.profile import Profile
 from mxprobe.mta.profile_file import Sender, profile_text
 from mxprobe.mta.senders import senders
-from mxprobe.configuration import programs
 from mxprobe.tls.cipher_strings import cipher_list
 from mxprobe.tls.client_hello import encode_client_hello
 from mxprobe.tls.offer import Offer
