@@ -52,6 +52,16 @@ def test_metrics_say_how_the_service_stands(tmp_path: Path, front: Front) -> Non
     assert found["mxprobe_vantage_up", ()] == 1
 
 
+def test_an_option_says_otherwise_where_metrics_are(tmp_path: Path, front: Front) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        path = configure(tmp_path, front.port, f'[service]\nmetrics = "127.0.0.1:{taken.getsockname()[1]}"\n')
+        with service(path, "--metrics", "127.0.0.1:0") as process:
+            assert read(heard(process, "metrics: ").rpartition(" ")[2].strip())["mxprobe_configuration_up", ()] == 1
+        with service(path, "--metrics", "off") as process:
+            heard(process, "info visited")
+        assert "--metrics: 'here' has no IP address" in complaint(mxprobe("run", "-c", path, "--metrics", "here"))
+
+
 def read(url: str) -> dict[tuple[str, tuple[str, ...]], float]:
     """Each figure by its name and the values of its labels, as Prometheus' own parser reads them."""
     with urllib.request.urlopen(url, timeout=30) as answer:

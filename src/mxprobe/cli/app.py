@@ -24,6 +24,7 @@ from mxprobe.cli.option_types import (
     Ignore,
     IgnoreFile,
     KnownAs,
+    Metrics,
     NameServer,
     NoTwins,
     PerAddress,
@@ -175,12 +176,15 @@ def run(
         str, typer.Option("--log-format", metavar="text|json", help="How the log on standard error is written.")
     ] = "text",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log only warnings and errors: for cron.")] = False,
+    metrics: Metrics = None,
 ) -> None:
     """Run as a service: visit the next-hops of probes.toml when they are due, and notice what changes."""
     from mxprobe.cli import serve as command
 
     groups = tuple(group or ())
-    request = command.Request(configuration=config, groups=groups, once=once, log_format=log_format, quiet=quiet)
+    request = command.Request(
+        configuration=config, groups=groups, once=once, log_format=log_format, quiet=quiet, metrics=metrics
+    )
     raise typer.Exit(command.serve(request))
 
 
@@ -195,12 +199,18 @@ def worker(
     log_format: Annotated[
         str, typer.Option("--log-format", metavar="text|json", help="How the log on standard error is written.")
     ] = "text",
+    metrics: Metrics = None,
 ) -> None:
     """Make visits together with others on the same PostgreSQL, on any number of machines."""
     from mxprobe.cli import serve as command
 
     request = command.Request(
-        configuration=config, groups=tuple(group or ()), log_format=log_format, worker=True, at_once=at_once
+        configuration=config,
+        groups=tuple(group or ()),
+        log_format=log_format,
+        worker=True,
+        at_once=at_once,
+        metrics=metrics,
     )
     raise typer.Exit(command.serve(request))
 

@@ -12,6 +12,9 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also what is wel
 StoreUrl = Annotated[str | None, typer.Option("--store", metavar="URL", help="The store, like sqlite:///mxprobe.db.")]
 ConfigurationFile = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration.")]
 
+Metrics = Annotated[
+    str | None, typer.Option(metavar="ADDR:PORT|off", help="Where metrics are served (default: service.metrics).")
+]
 Plan = Annotated[bool, typer.Option("--plan", help="Only say how many connections it would take.")]
 
 # What a probe is told, whichever command makes it.

@@ -15,7 +15,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import get_args
 
-from mxprobe.alerts.listener import parse_listener
+from mxprobe.alerts.listener import ALLOWED_LISTENER, parse_listener
 from mxprobe.alerts.metrics_server import metrics_server
 from mxprobe.alerts.standing import Standing
 from mxprobe.cli.many_machines import Book, require_queue, shared_budgets, work
@@ -46,6 +46,9 @@ from mxprobe.schedule.visits import Visit
 from mxprobe.store import Store, open_store
 from mxprobe.terms import Endpoint, NextHop
 
+NO_METRICS = "off"
+"""In the place of an address: none are served, whatever the configuration says."""
+
 TWINS_FOR = 3600.0
 """Seconds for which the sweep of an endpoint is a model for its twins: those of one pass are asked within it."""
 
@@ -61,6 +64,7 @@ class Request:
     quiet: bool = False
     worker: bool = False
     at_once: int | None = None
+    metrics: str | None = None
 
 
 def serve(request: Request) -> int:
@@ -88,9 +92,23 @@ def _read(request: Request, standard_input: Callable[[], str]) -> Configuration:
     configuration = read_configuration(
         request.configuration, standard_input=standard_input, pass_over=True, asks=True, tells=True
     )
-    if request.at_once is None:
-        return configuration
-    return replace(configuration, service=replace(configuration.service, at_once=request.at_once))
+    service = configuration.service
+    if request.at_once is not None:
+        service = replace(service, at_once=request.at_once)
+    if request.metrics is not None:
+        service = replace(service, metrics=_listener(request.metrics))
+    return replace(configuration, service=service)
+
+
+def _listener(text: str) -> str | None:
+    """Where metrics are served, as an option says it."""
+    if text == NO_METRICS:
+        return None
+    try:
+        parse_listener(text)
+    except ValueError as error:
+        raise InvalidSetting("--metrics", str(error), f"{ALLOWED_LISTENER}, or {NO_METRICS}") from error
+    return text
 
 
 async def _serve(
