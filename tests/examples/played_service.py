@@ -173,13 +173,16 @@ class PlayedStore:
         self.kept.append(result)
         return True
 
-    async def neighbours(self, struck: Mapping[Endpoint, datetime], now: datetime, limit: int) -> tuple[str, ...]:
+    async def neighbours(self, struck: Mapping[Endpoint, str], now: datetime, limit: int) -> tuple[str, ...]:
         self._look()
         last: dict[str, TargetResult] = {result.next_hop: result for result in self.kept}
         return tuple(
             text
             for text, result in last.items()
-            if any(each.endpoint in struck and result.finished_at < struck[each.endpoint] for each in result.endpoints)
+            if any(
+                each.endpoint in struck and result.settings_digest != last[struck[each.endpoint]].settings_digest
+                for each in result.endpoints
+            )
             and any(row[0] > now for (of, _), row in self.due.items() if of == text)
         )[:limit]
 
@@ -240,21 +243,20 @@ class PlayedVisits:
             await self.clock.wait(asyncio.Event(), self.slow.get(text, self.seconds))
         finally:
             self.at_once -= 1
+        behind = self.behind.get(text)
+        is_struck = behind in self.struck and begun.wall >= self.struck[behind]
         result = TargetResult(
             next_hop=text,
             started_at=moment_of(begun.wall),
             finished_at=moment_of(self.clock.now().wall),
-            settings_digest="",
+            settings_digest="struck" if is_struck else "",  # what is found there, in a word
             route=Route(kind="null-mx"),
-            endpoints=tuple(Probed(endpoint=each, facts=None) for each in (self.behind.get(text),) if each),
+            endpoints=() if behind is None else (Probed(endpoint=behind, facts=None),),
         )
         if not await keep(result):
             return Outcome(state="lost", reason="somebody else has made this visit")
         self.steady[text].append(begun.steady)
-        at = next((self.struck[each.endpoint] for each in result.endpoints if each.endpoint in self.struck), None)
-        if at is None or result.started_at.timestamp() < at:
-            return Outcome(state="kept")
-        return Outcome(state="kept", struck={self.behind[text]: moment_of(at)})
+        return Outcome(state="kept", struck=(behind,) if is_struck and behind is not None else ())
 
     async def close(self) -> None:
         pass

@@ -14,14 +14,14 @@ HOUR = timedelta(hours=1)
 ELSEWHERE = replace(ENDPOINT, host="mx.elsewhere.example")
 
 
-def looked(next_hop: str, *endpoints: Endpoint, ago: timedelta = HOUR) -> TargetResult:
+def looked(next_hop: str, *endpoints: Endpoint, ago: timedelta = HOUR, state: str = "before") -> TargetResult:
     return TargetResult(
         next_hop=next_hop,
         started_at=NOW - ago,
         finished_at=NOW - ago + MINUTE,
         settings_digest="digest",
         route=route(*(each.address for each in endpoints)),
-        endpoints=tuple(Probed(endpoint=each, facts=facts() if each == ENDPOINT else None) for each in endpoints),
+        endpoints=tuple(Probed(endpoint=each, facts=facts(each, reason=state, connections=4)) for each in endpoints),
     )
 
 
@@ -29,21 +29,29 @@ async def planned(store: Store, **due: timedelta) -> None:
     await store.plan("all", {f"{name}.example": NOW + after for name, after in due.items()})
 
 
-async def test_neighbours_led_there_when_they_were_looked_at_last_and_before_it_was_seen(store_url: str) -> None:
+async def test_neighbours_led_there_when_they_were_looked_at_last_and_found_something_else(store_url: str) -> None:
     async with open_store(store_url) as store:
-        await planned(store, a=HOUR, b=HOUR, c=HOUR, d=HOUR, e=-MINUTE, f=HOUR)
+        await planned(store, a=HOUR, b=HOUR, c=HOUR, d=HOUR, e=-MINUTE, f=HOUR, first=HOUR)
         await store.save_target(looked("a.example", ENDPOINT))
         await store.save_target(looked("b.example", OTHER, ENDPOINT))
         await store.save_target(looked("c.example", ENDPOINT, ago=2 * HOUR))
         await store.save_target(looked("c.example", OTHER))  # it has moved
-        await store.save_target(looked("d.example", ENDPOINT, ago=timedelta(0)))  # it was there itself
+        await store.save_target(looked("d.example", ENDPOINT, ago=2 * HOUR))
+        await store.save_target(looked("d.example", ENDPOINT, state="after"))  # it knows
         await store.save_target(looked("e.example", ENDPOINT))  # it is due anyway
         await store.save_target(looked("f.example", ELSEWHERE))
         await store.save_target(looked("g.example", ENDPOINT))  # nobody plans it any more
-        assert await store.neighbours({ENDPOINT: NOW}, NOW, 10) == ("a.example", "b.example")
-        assert await store.neighbours({ENDPOINT: NOW}, NOW, 1) == ("a.example",)
-        assert await store.neighbours({ENDPOINT: NOW - 2 * HOUR}, NOW, 10) == ()
-        assert await store.neighbours({ENDPOINT: NOW - 2 * HOUR, ELSEWHERE: NOW}, NOW, 10) == ("f.example",)
+        await store.save_target(looked("first.example", ENDPOINT, ELSEWHERE, ago=2 * HOUR))
+        await store.save_target(looked("first.example", ENDPOINT, ELSEWHERE, state="after"))
+        here = {ENDPOINT: "first.example"}
+        assert await store.neighbours(here, NOW, 10) == ("a.example", "b.example")
+        assert await store.neighbours(here, NOW, 1) == ("a.example",)
+        assert await store.neighbours(here | {ELSEWHERE: "first.example"}, NOW, 10) == (
+            "a.example",
+            "b.example",
+            "f.example",
+        )
+        assert await store.neighbours({OTHER: "first.example"}, NOW, 10) == (), "it does not lead there itself"
         assert await store.neighbours({}, NOW, 10) == ()
 
 

@@ -24,7 +24,7 @@ MOST_NEXT_HOPS = 10_000
 class Neighbourhood(Interface):
     """The store, as far as it knows who else is concerned (`store/neighbours.py`)."""
 
-    async def neighbours(self, struck: Mapping[Endpoint, datetime], now: datetime, limit: int) -> tuple[str, ...]: ...
+    async def neighbours(self, struck: Mapping[Endpoint, str], now: datetime, limit: int) -> tuple[str, ...]: ...
 
 
 class Concerned:
@@ -33,14 +33,14 @@ class Concerned:
     def __init__(self, store: Neighbourhood, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._struck: dict[Endpoint, datetime] = {}
+        self._struck: dict[Endpoint, str] = {}
         self._at: float | None = None
 
-    def note(self, struck: Mapping[Endpoint, datetime]) -> None:
-        """Take notice of endpoints where something was found that is told, by when they were asked."""
-        for endpoint, at in struck.items():
+    def note(self, next_hop: str, struck: Iterable[Endpoint]) -> None:
+        """Take notice of endpoints where the last look of a next-hop found something that is told."""
+        for endpoint in struck:
             if len(self._struck) < MOST_ENDPOINTS or endpoint in self._struck:
-                self._struck[endpoint] = at
+                self._struck[endpoint] = next_hop
 
     @property
     def waiting(self) -> bool:
@@ -60,7 +60,7 @@ class Concerned:
         self._at = now.steady
         some = dict(list(self._struck.items())[:ENDPOINTS_AT_ONCE])
         found = await self._store.neighbours(some, moment_of(now.wall), MOST_NEXT_HOPS)
-        for endpoint, at in some.items():
-            if self._struck.get(endpoint) == at:
+        for endpoint, next_hop in some.items():
+            if self._struck.get(endpoint) == next_hop:
                 del self._struck[endpoint]
         return found

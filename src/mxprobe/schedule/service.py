@@ -324,7 +324,7 @@ class Service:
         if outcome.state == "lost":
             self._teller.tell("warning", "lost", outcome.reason, about=text)
             return
-        self._concerned.note(outcome.struck)
+        self._concerned.note(text, outcome.struck)
         self._last_visit_seconds = now.steady - held.begun.steady
         self._teller.visited(text, outcome, self._last_visit_seconds)
 

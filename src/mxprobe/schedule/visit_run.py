@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any, Literal
 from typing import Protocol as Interface
 
@@ -40,7 +39,7 @@ class Outcome:
 
     `kept` it has a result; `lost` somebody else has made it meanwhile; `put-off` it could not be made, for a `reason`,
     or for a `lack` of this machine. `struck` are endpoints at which something was found that concerns all who lead
-    there, with when they were asked.
+    there.
     """
 
     state: Literal["kept", "lost", "put-off"]
@@ -48,7 +47,7 @@ class Outcome:
     lack: str = ""
     endpoints: int = 0
     events: tuple[KeptEvent, ...] = ()
-    struck: Mapping[Endpoint, datetime] = field(default_factory=dict)
+    struck: tuple[Endpoint, ...] = ()
     told: tuple[str, ...] = ()
 
 
@@ -247,10 +246,10 @@ class Visitor:
         memory, events = remember(old, corroborated(seen, again, events), at, self._notice)
         return memory, events, "confirmed"
 
-    def _struck(self, look: _Look, noticed: Iterable[Event]) -> Mapping[Endpoint, datetime]:
-        """The endpoints at which something was noticed that is told, and when they were asked."""
+    def _struck(self, look: _Look, noticed: Iterable[Event]) -> tuple[Endpoint, ...]:
+        """The endpoints at which something was noticed that is told."""
         named = {event.endpoint for event in noticed if event.severity in ALERTING or event.recovers}
-        return {endpoint: facts.started_at for endpoint, (facts, _) in look.found if str(endpoint) in named}
+        return tuple(endpoint for endpoint, _ in look.found if str(endpoint) in named)
 
     def _aspects(self, visit: Visit, look: _Look) -> tuple[Seen, ...]:
         endpoints = tuple(facts for _, (facts, _) in look.found)

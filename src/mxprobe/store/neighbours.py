@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
@@ -15,41 +16,17 @@ from mxprobe.terms import Endpoint
 class Neighbours(Outbox):
     """The part of the store that knows who else is concerned."""
 
-    async def neighbours(self, struck: Mapping[Endpoint, datetime], now: datetime, limit: int) -> tuple[str, ...]:
-        """The next-hops that are planned for later than `now`, and whose last look led to one of these endpoints and
-        ended before the time given with it: they do not know yet what was seen there then. At most `limit`."""
+    async def neighbours(self, struck: Mapping[Endpoint, str], now: datetime, limit: int) -> tuple[str, ...]:
+        """The next-hops that are planned for later than `now`, and whose last look found something else at one of these
+        endpoints than the last look of the next-hop that is given with it. At most `limit`.
+
+        Whoever saw the same has known it since, and is not among them.
+        """
         if not struck:
             return ()
-        due, target, links = tables.due, tables.target, tables.route_endpoint
-        endpoint, scan = tables.endpoint, tables.scan
-        other = target.alias()
-        newest = (
-            select(func.max(other.c.scan_id))
-            .where(other.c.next_hop == due.c.next_hop, other.c.route_id.is_not(None))
-            .correlate(due)
-            .scalar_subquery()
-        )
-
-        def behind(each: Endpoint, at: datetime) -> object:
-            own = select(endpoint.c.id).where(
-                endpoint.c.host == each.host,
-                endpoint.c.address == each.address,
-                endpoint.c.port == each.port,
-                endpoint.c.service == each.service,
-            )
-            routes = select(links.c.route_id).where(links.c.endpoint_id == own.scalar_subquery())
-            return and_(target.c.route_id.in_(routes), scan.c.finished_at < at)
-
-        concerned = (
-            exists()
-            .where(
-                target.c.next_hop == due.c.next_hop,
-                target.c.scan_id == newest,
-                scan.c.id == target.c.scan_id,
-                or_(*(behind(each, at) for each, at in struck.items())),  # type: ignore[arg-type]
-            )
-            .correlate(due)
-        )
+        due, own = tables.due, tables.probe.alias()
+        there = or_(*(_found_otherwise(own, each, next_hop) for each, next_hop in struck.items()))
+        concerned = exists().where(own.c.scan_id == _newest_scan(due.c.next_hop), there).correlate(due)
         wanted = select(due.c.next_hop).where(due.c.due_at > now, concerned).order_by(due.c.next_hop).limit(limit)
         return await self._database.transact(lambda connection: tuple(connection.execute(wanted.distinct()).scalars()))
 
@@ -70,3 +47,24 @@ class Neighbours(Outbox):
             return tuple(found)
 
         return await self._database.transact(work)
+
+
+def _found_otherwise(own: Any, endpoint: Endpoint, next_hop: str) -> Any:
+    """Whether a row of `probe` is of this endpoint, and has other facts than the last look of a next-hop found."""
+    table, first = tables.endpoint, tables.probe.alias()
+    known = select(table.c.id).where(
+        table.c.host == endpoint.host,
+        table.c.address == endpoint.address,
+        table.c.port == endpoint.port,
+        table.c.service == endpoint.service,
+    )
+    id = known.scalar_subquery()
+    facts = select(first.c.facts_id).where(first.c.endpoint_id == id, first.c.scan_id == _newest_scan(next_hop))
+    return and_(own.c.endpoint_id == id, own.c.facts_id != facts.scalar_subquery())
+
+
+def _newest_scan(next_hop: Any) -> Any:
+    """The last scan with a result of a next-hop, as a column or a text."""
+    target = tables.target.alias()
+    newest = select(func.max(target.c.scan_id)).where(target.c.next_hop == next_hop, target.c.route_id.is_not(None))
+    return (newest if isinstance(next_hop, str) else newest.correlate(tables.due)).scalar_subquery()

@@ -193,6 +193,7 @@ async def test_what_would_alert_is_asked_again_and_kept_when_it_is_so(lab: Lab) 
         ("starttls-vanished", "starttls", "confirmed")
     ]
     assert lab.store.results[-1].events == outcome.events
+    assert [str(each) for each in outcome.struck] == [ONE], "which concerns others too"
     assert lab.servers.counted() == {"192.0.2.1": 3}
     assert lab.clock.now().steady - before >= 60
 
