@@ -20,12 +20,13 @@ class Neighbours(Outbox):
         """The next-hops that are planned for later than `now`, and whose last look found something else at one of these
         endpoints than the last look of the next-hop that is given with it. At most `limit`.
 
-        Whoever saw the same has known it since, and is not among them.
+        Whoever found the same, or was told of the same there last, knows it, and is not among them. (One that breaks
+        off connections does it now in this way and now in that: such facts are not alike, and no news.)
         """
         if not struck:
             return ()
         due, own = tables.due, tables.probe.alias()
-        there = or_(*(_found_otherwise(own, each, next_hop) for each, next_hop in struck.items()))
+        there = or_(*(_found_otherwise(own, due.c.next_hop, each, next_hop) for each, next_hop in struck.items()))
         concerned = exists().where(own.c.scan_id == _newest_scan(due.c.next_hop), there).correlate(due)
         wanted = select(due.c.next_hop).where(due.c.due_at > now, concerned).order_by(due.c.next_hop).limit(limit)
         return await self._database.transact(lambda connection: tuple(connection.execute(wanted.distinct()).scalars()))
@@ -49,8 +50,9 @@ class Neighbours(Outbox):
         return await self._database.transact(work)
 
 
-def _found_otherwise(own: Any, endpoint: Endpoint, next_hop: str) -> Any:
-    """Whether a row of `probe` is of this endpoint, and has other facts than the last look of a next-hop found."""
+def _found_otherwise(own: Any, own_next_hop: Any, endpoint: Endpoint, next_hop: str) -> Any:
+    """Whether a row of `probe` is of this endpoint, and has other facts than the last look of a next-hop found; and
+    whether the last event there was another one, too."""
     table, first = tables.endpoint, tables.probe.alias()
     known = select(table.c.id).where(
         table.c.host == endpoint.host,
@@ -60,7 +62,19 @@ def _found_otherwise(own: Any, endpoint: Endpoint, next_hop: str) -> Any:
     )
     id = known.scalar_subquery()
     facts = select(first.c.facts_id).where(first.c.endpoint_id == id, first.c.scan_id == _newest_scan(next_hop))
-    return and_(own.c.endpoint_id == id, own.c.facts_id != facts.scalar_subquery())
+    return and_(
+        own.c.endpoint_id == id,
+        own.c.facts_id != facts.scalar_subquery(),
+        _last_kind(own_next_hop, endpoint) != _last_kind(next_hop, endpoint),
+    )
+
+
+def _last_kind(next_hop: Any, endpoint: Endpoint) -> Any:
+    """The kind of the last event of a next-hop at an endpoint; empty where there was none."""
+    event = tables.event.alias()
+    kind = select(event.c.kind).where(event.c.next_hop == next_hop, event.c.endpoint == str(endpoint))
+    last = kind.order_by(event.c.id.desc()).limit(1)
+    return func.coalesce((last if isinstance(next_hop, str) else last.correlate(tables.due)).scalar_subquery(), "")
 
 
 def _newest_scan(next_hop: Any) -> Any:
