@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from itertools import count
 
 import psycopg
@@ -190,6 +192,23 @@ async def test_three_processes_never_have_more_places_than_there_are(url: str, n
                 group.create_task(one(number, each, wanted))
     assert most <= 4
     assert len(served) == 96
+
+
+async def test_a_process_that_is_known_to_have_ended_is_not_waited_for(
+    url: str, name: str, connection: psycopg.Connection
+) -> None:
+    share = Share(name=name, places=1, per_minute=None)
+    assert spend(connection, share, time.time(), owner="killed") == 1
+    assert spend(connection, replace(share, name=f"{name} too"), time.time(), owner="elsewhere") == 1
+    budgets = PostgresqlBudgets(url, owner="started again", has_ended=lambda owner: owner == "killed")
+    async with asyncio.timeout(30), budgets.running():
+        await budgets.enter((share,))
+        other = asyncio.create_task(budgets.enter((replace(share, name=f"{name} too"),)))
+        trips = budgets.round_trips
+        while budgets.round_trips < trips + 2:
+            await asyncio.sleep(0.01)
+        assert not other.done(), "of that one nothing is known"
+        other.cancel()
 
 
 async def test_who_is_cancelled_while_waiting_has_taken_nothing(url: str, name: str) -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from mxprobe.errors import InvalidSetting, StoreError
 from mxprobe.network.sharing import SharedBudgets
 from mxprobe.schedule.handed import Handed
+from mxprobe.schedule.owners import has_ended
 from mxprobe.schedule.service import Service
 from mxprobe.schedule.telling import Line
 from mxprobe.schedule.timetable import Reading
@@ -49,7 +50,7 @@ async def shared_budgets(url: str, owner: str, tell: Callable[[Line], None]) -> 
             words = f"{error}; no connection is opened until they can be counted again"
             tell(Line(level="error", what="budgets", text=words))
 
-    budgets = PostgresqlBudgets(url, owner=owner, tell=said)
+    budgets = PostgresqlBudgets(url, owner=owner, tell=said, has_ended=has_ended)
     async with budgets.running():
         yield budgets
 

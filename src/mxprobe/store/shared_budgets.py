@@ -4,7 +4,8 @@ The count is kept in the database, by its clock, with the arithmetic of `mxprobe
 `mxprobe_spend`, see the migration 0004). Whoever wants to open a connection takes a unit of each budget there, in one
 round trip; what several connections want, and give back, at the same moment goes together in one. Whoever is not let
 through asks again after a short, random while, and of several processes that wait the one that has waited longest is
-served first. A process that says nothing for 90 seconds has ended, and its places are free.
+served first. A process that says nothing for 90 seconds has ended, and its places are free; one that is known to have
+ended, such as the one of this machine that was killed a moment ago, is not waited for.
 
 Nothing is ever opened on a guess: while the database does not answer, everybody waits.
 """
@@ -58,6 +59,9 @@ DELETE FROM budget_place WHERE (name, owner) IN (
 )
 """
 
+_OWNERS = "SELECT DISTINCT owner FROM budget_place"
+_PLACES_OF = "DELETE FROM budget_place WHERE owner = ANY(%s)"
+
 _UNTOUCHED = """
 DELETE FROM budget WHERE name IN (
     SELECT name FROM budget AS b WHERE abs(extract(epoch FROM clock_timestamp()) - at) > 600
@@ -81,13 +85,22 @@ class _Line:
 class PostgresqlBudgets:
     """The shared budgets (`mxprobe.network.sharing.SharedBudgets`) of one process, by the name of `owner`.
 
-    `tell` is called with an error when the database fails, and with None when it works again.
+    `tell` is called with an error when the database fails, and with None when it works again. `has_ended` says of an
+    owner whether its process is known to have ended.
     """
 
-    def __init__(self, url: str, *, owner: str, tell: Callable[[StoreError | None], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        owner: str,
+        tell: Callable[[StoreError | None], None] = lambda _: None,
+        has_ended: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._kind = Postgresql(url, read_only=False)
         self._owner = owner
         self._tell = tell
+        self._has_ended = has_ended
         self._lines: dict[Shares, _Line] = {}
         self._used: Counter[str] = Counter()
         self._changed: set[str] = set()
@@ -149,7 +162,7 @@ class PostgresqlBudgets:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        swept, pause = loop.time(), _FIRST_WAIT
+        swept, pause = loop.time() - SWEEP, _FIRST_WAIT
         while True:
             await self._until_there_is_something()
             try:
@@ -251,6 +264,10 @@ class PostgresqlBudgets:
     async def _sweep(self) -> None:
         """Remove places of processes that have ended, and budgets that nobody has touched and that are full again."""
         connection = await self._connected()
+        owners = await (await connection.execute(_OWNERS)).fetchall()
+        ended = [owner for (owner,) in owners if owner != self._owner and self._has_ended(owner)]
+        if ended:
+            await connection.execute(_PLACES_OF, (ended,))
         await connection.execute(_PLACES_OF_THE_GONE)
         await connection.execute(_UNTOUCHED)
 
