@@ -25,6 +25,7 @@ MESSAGE = f"From: {SENDER}\r\nTo: {RECIPIENT}\r\nSubject: a recording\r\n\r\nNob
 NODEMAILER = "10.6.0"
 """The version of Nodemailer that is fetched."""
 
+_SOON_SECONDS = 15.0
 _PATIENCE_SECONDS = 60
 _POSTFIX_QUEUE = (
     "qmgr unix n - n 300 1 qmgr",
@@ -94,7 +95,12 @@ def exim_sends(port: int, transport: Mapping[str, str] | None = None) -> Iterato
         command_sends(*command, "-odq", "-f", SENDER, RECIPIENT, given=MESSAGE, environment=environment)
         (header,) = (spool / "input").glob("*-H")
         # Exim would start itself by its installed path for each delivery, but for -Mc.
-        command_sends(*command, "-Mc", header.name.removesuffix("-H"), environment=environment)
+        deliver = (*command, "-Mc", header.name.removesuffix("-H"))
+        try:
+            command_sends(*deliver, environment=environment, patience=_SOON_SECONDS)
+        except subprocess.TimeoutExpired:
+            # On a machine that is busy a SYN may be lost, and is sent again ever later; the message is still there.
+            command_sends(*deliver, environment=environment)
         yield
 
 
@@ -177,7 +183,9 @@ def program_sends(*command: str, given: str = "", environment: Mapping[str, str]
         yield
 
 
-def command_sends(*command: str, given: str = "", environment: Mapping[str, str] | None = None) -> None:
+def command_sends(
+    *command: str, given: str = "", environment: Mapping[str, str] | None = None, patience: float | None = None
+) -> None:
     """A program that is started, sends and ends, well or not."""
     inherited = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
     subprocess.run(
@@ -187,7 +195,7 @@ def command_sends(*command: str, given: str = "", environment: Mapping[str, str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=_PATIENCE_SECONDS,
+        timeout=_PATIENCE_SECONDS if patience is None else patience,
     )
 
 
