@@ -80,6 +80,15 @@ def exim_sends(port: int, transport: Mapping[str, str] | None = None) -> Iterato
 
     Unless they are given, nothing is set that concerns TLS.
     """
+    try:
+        _exim_delivers(port, transport, _SOON_SECONDS)
+    except subprocess.TimeoutExpired:
+        # Now and then one waits for ever before it has said anything; another one does not.
+        _exim_delivers(port, transport, _PATIENCE_SECONDS)
+    yield
+
+
+def _exim_delivers(port: int, transport: Mapping[str, str] | None, patience: float) -> None:
     exim = unpacked("exim4-daemon-light") / "usr/sbin/exim4"
     with server_directory("exim") as directory:
         environment = own_world(directory, "Debian-exim")
@@ -96,12 +105,7 @@ def exim_sends(port: int, transport: Mapping[str, str] | None = None) -> Iterato
         (header,) = (spool / "input").glob("*-H")
         # Exim would start itself by its installed path for each delivery, but for -Mc.
         deliver = (*command, "-Mc", header.name.removesuffix("-H"))
-        try:
-            command_sends(*deliver, environment=environment, patience=_SOON_SECONDS)
-        except subprocess.TimeoutExpired:
-            # On a machine that is busy a SYN may be lost, and is sent again ever later; the message is still there.
-            command_sends(*deliver, environment=environment)
-        yield
+        command_sends(*deliver, environment=environment, patience=patience)
 
 
 @contextmanager
