@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -50,7 +52,14 @@ def recorder(*, timeout_seconds: float = 60.0, connections: int = 100) -> Iterat
     noted: list[str] = []
     ports: Queue[int] = Queue()
     with ThreadPoolExecutor(1, "recorder") as pool:
-        future = pool.submit(
-            lambda: asyncio.run(record(settings, listening=lambda _, port: ports.put(port), noted=noted.append))
-        )
+        future = pool.submit(_record, settings, ports, noted)
         yield Recorder(port=ports.get(timeout=10), noted=noted, future=future)
+
+
+def _record(settings: RecordingSettings, ports: Queue[int], noted: list[str]) -> Recorded | None:
+    found = asyncio.run(record(settings, listening=lambda _, port: ports.put(port), noted=noted.append))
+    with warnings.catch_warnings():
+        # Who came in the moment it ended has a connection of which nobody knows, and waits for an answer.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    return found
